@@ -1,0 +1,140 @@
+"""Everything that knows about eventlet.
+
+Green threads are how the daemons do many things at once; native threads are
+where calls into C that would block every green thread (libvirt, librbd) go.
+No other module imports eventlet, so that a move to native threads is a change
+of this file.
+"""
+
+import collections.abc
+import contextlib
+import os
+import time
+import typing
+import warnings
+
+# dnspython would cost 24 MB a process for name look-ups that the C library does.
+os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import eventlet
+    import eventlet.event
+    import eventlet.greenpool
+    import eventlet.patcher
+    import eventlet.semaphore
+    import eventlet.tpool
+
+P = typing.ParamSpec("P")
+R = typing.TypeVar("R")
+
+GreenThread: typing.TypeAlias = typing.Any
+Event = eventlet.event.Event
+Semaphore = eventlet.semaphore.Semaphore
+
+
+class DeadlineExceeded(Exception):
+    """The body of :func:`deadline` took too long."""
+
+
+def monkey_patch() -> None:
+    """Make the standard library cooperative. Call before other imports."""
+    eventlet.monkey_patch()
+
+
+def is_patched() -> bool:
+    """Whether this process runs on green threads."""
+    return bool(eventlet.patcher.is_monkey_patched("socket"))
+
+
+def spawn(
+    function: collections.abc.Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> GreenThread:
+    """Run ``function`` in a green thread of its own."""
+    return eventlet.spawn(function, *args, **kwargs)
+
+
+def in_native_thread(
+    function: collections.abc.Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """Run a blocking C call in a native thread, and wait for it without
+    stopping the others. Outside a green process it is a plain call."""
+    if not eventlet.patcher.is_monkey_patched("socket"):
+        return function(*args, **kwargs)
+    return typing.cast(R, eventlet.tpool.execute(function, *args, **kwargs))
+
+
+def sleep(seconds: float) -> None:
+    """Let others run for ``seconds``."""
+    eventlet.sleep(seconds)
+
+
+@contextlib.contextmanager
+def deadline(timeout_s: float) -> collections.abc.Iterator[None]:
+    """Raise :exc:`DeadlineExceeded` in the body after ``timeout_s`` seconds.
+
+    Works at points where green threads switch; pure computation is not cut.
+    """
+    timeout = eventlet.Timeout(timeout_s, DeadlineExceeded(f"{timeout_s} s"))
+    try:
+        yield
+    finally:
+        timeout.cancel()
+
+
+def wait_until(
+    condition: collections.abc.Callable[[], bool],
+    timeout_s: float,
+    interval_s: float = 0.05,
+) -> bool:
+    """Wait until ``condition()`` is true.
+
+    :returns: False if it was not within ``timeout_s`` seconds.
+    """
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() >= end:
+            return False
+        eventlet.sleep(interval_s)
+    return True
+
+
+class Periodic:
+    """Calls ``function`` every ``interval_s`` seconds in one green thread.
+
+    An error of one call is logged and the next one still comes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        interval_s: float,
+        function: collections.abc.Callable[[], object],
+    ) -> None:
+        self.name = name
+        self.interval_s = interval_s
+        self._function = function
+        self._thread: GreenThread | None = None
+
+    def start(self, *, at_once: bool = False) -> None:
+        """Begin; with ``at_once`` the first call is not delayed."""
+        self._thread = eventlet.spawn(self._run, at_once)
+
+    def stop(self) -> None:
+        """End; a call that is under way is interrupted."""
+        if self._thread is not None:
+            self._thread.kill()
+            self._thread = None
+
+    def _run(self, at_once: bool) -> None:
+        import logging
+
+        log = logging.getLogger(__name__)
+        if not at_once:
+            eventlet.sleep(self.interval_s)
+        while True:
+            try:
+                self._function()
+            except Exception:
+                log.exception("Periodic task %s failed; it will run again", self.name)
+            eventlet.sleep(self.interval_s)

@@ -1,0 +1,7 @@
+"""``[api]``."""
+
+from oslo_config import cfg
+
+GROUP = "api"
+
+OPTS: list[cfg.Opt] = []

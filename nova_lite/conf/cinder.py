@@ -1,0 +1,7 @@
+"""``[cinder]``."""
+
+from oslo_config import cfg
+
+GROUP = "cinder"
+
+OPTS: list[cfg.Opt] = []

@@ -1,0 +1,7 @@
+"""``[fake]``."""
+
+from oslo_config import cfg
+
+GROUP = "fake"
+
+OPTS: list[cfg.Opt] = []

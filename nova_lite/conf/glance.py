@@ -1,0 +1,7 @@
+"""``[glance]``."""
+
+from oslo_config import cfg
+
+GROUP = "glance"
+
+OPTS: list[cfg.Opt] = []

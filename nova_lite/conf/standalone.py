@@ -1,0 +1,7 @@
+"""``[standalone]``."""
+
+from oslo_config import cfg
+
+GROUP = "standalone"
+
+OPTS: list[cfg.Opt] = []

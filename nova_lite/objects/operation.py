@@ -1,0 +1,56 @@
+"""The journal: what is being done to a server, by whom, and how far it is."""
+
+from oslo_versionedobjects import fields
+
+from nova_lite.objects import wire
+
+
+@wire.register
+class Step(wire.WireObject):
+    """One step of an operation: a row of os-instance-actions' events.
+
+    ``undo`` holds the ids that are needed to undo the step's outside effect
+    when the process dies (``{"attachment_id": ...}``).
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "name": fields.StringField(),
+        "started_at": fields.DateTimeField(tzinfo_aware=False),
+        "finished_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "result": fields.StringField(nullable=True),  # Success or Error
+        "message": fields.StringField(nullable=True),
+        "host": fields.StringField(nullable=True),
+        "undo": wire.JsonField(default={}),
+    }
+
+
+@wire.register
+class Operation(wire.WireObject):
+    """One entry of the journal: a row of os-instance-actions.
+
+    ``attempt`` counts the hosts (or restarts) that have tried it; together
+    with ``id`` it is the ticket a process must show to go on with it.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "id": fields.UUIDField(),
+        "instance_uuid": fields.UUIDField(),
+        "action": fields.StringField(),
+        "request_id": fields.StringField(nullable=True),
+        "project_id": fields.StringField(nullable=True),
+        "user_id": fields.StringField(nullable=True),
+        "status": fields.StringField(default="running"),
+        "attempt": fields.IntegerField(default=1),
+        # Who does it now: a compute host, or "conductor".
+        "owner": fields.StringField(nullable=True),
+        "step": fields.StringField(nullable=True),
+        "started_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "heartbeat_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "finished_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "message": fields.StringField(nullable=True),
+        # Arguments needed to do it again (volume_id, alternates ...).
+        "arguments": wire.JsonField(default={}),
+        "steps": fields.ListOfObjectsField("Step", default=[]),
+    }

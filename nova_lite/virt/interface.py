@@ -1,0 +1,262 @@
+"""What nova_lite asks of a hypervisor, in small interfaces.
+
+A driver is a :class:`Driver`: an object with one part an interface. A part a
+driver lacks is a capability that is False, never an error at run time. All
+calls may block the caller; drivers keep the hub free by themselves
+(:func:`nova_lite.concurrency.in_native_thread`).
+
+Idempotence is part of the contract, since recovery repeats calls: destroying
+what is gone, unplugging what is not plugged and removing files that do not
+exist succeed.
+"""
+
+import abc
+import collections.abc
+import dataclasses
+import typing
+
+from nova_lite import objects
+from nova_lite import states
+from nova_lite.virt import capabilities
+
+ConnectionInfo = dict[str, typing.Any]
+"""Cinder's ``connection_info``: ``driver_volume_type``, ``data``, ``serial``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HostResources:
+    """What the hypervisor host has, before any server."""
+
+    hypervisor_hostname: str
+    hypervisor_type: str
+    hypervisor_version: int
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    architecture: str
+    cpu_info: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestInfo:
+    """One guest as the hypervisor reports it."""
+
+    instance_uuid: str
+    name: str
+    power_state: states.PowerState
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestDisk:
+    """One disk as the hypervisor reports it."""
+
+    device: str
+    """Target name, such as ``vdb``."""
+    serial: str | None
+    """The volume's UUID for volumes, else None."""
+    source: str
+    """File, network name or host device behind it."""
+
+
+class SwapDevice(typing.TypedDict):
+    """``block_device_info['swap']``."""
+
+    device_name: str
+    swap_size: int
+    disk_bus: str
+
+
+class EphemeralDevice(typing.TypedDict):
+    """One of ``block_device_info['ephemerals']``; ``size`` in GiB."""
+
+    device_name: str
+    device_type: str | None
+    disk_bus: str | None
+    guest_format: str | None
+    size: int
+
+
+class VolumeDevice(typing.TypedDict):
+    """One of ``block_device_info['block_device_mapping']``."""
+
+    connection_info: ConnectionInfo
+    mount_device: str
+    attachment_id: str | None
+    boot_index: int | None
+    delete_on_termination: bool
+    device_type: str | None
+    disk_bus: str | None
+    guest_format: str | None
+
+
+class BlockDeviceInfo(typing.TypedDict):
+    """All block devices of a server, under upstream's names."""
+
+    root_device_name: str | None
+    swap: SwapDevice | None
+    ephemerals: list[EphemeralDevice]
+    block_device_mapping: list[VolumeDevice]
+
+
+@dataclasses.dataclass(frozen=True)
+class RootImage:
+    """The image a local root disk is made from, already on this host.
+
+    ``path`` is a file of the inspected, trusted format ``disk_format``.
+    """
+
+    image_id: str
+    path: str
+    disk_format: str
+    virtual_size_bytes: int
+
+
+class GuestOps(abc.ABC):
+    """Life of a guest."""
+
+    @abc.abstractmethod
+    def spawn(
+        self,
+        instance: objects.Instance,
+        image_meta: objects.ImageMeta,
+        block_device_info: BlockDeviceInfo,
+        root_image: RootImage | None,
+    ) -> None:
+        """Define and start a guest whose local disks exist already.
+
+        Returns when it runs. On an error nothing is left defined.
+        """
+
+    @abc.abstractmethod
+    def destroy(self, instance_uuid: str) -> None:
+        """Stop the guest at once and forget its definition. Gone is success."""
+
+    @abc.abstractmethod
+    def list_guests(self) -> list[GuestInfo]:
+        """Every guest of ours on this host, running or not."""
+
+    @abc.abstractmethod
+    def info(self, instance_uuid: str) -> GuestInfo:
+        """One guest.
+
+        :raises nova_lite.exceptions.GuestNotFound: the hypervisor has none.
+        """
+
+    @abc.abstractmethod
+    def on_lifecycle_event(self, callback: collections.abc.Callable[[GuestInfo], None]) -> None:
+        """Call back whenever a guest's power state changes by itself."""
+
+
+class PowerOps(abc.ABC):
+    """Power of a guest that exists."""
+
+    @abc.abstractmethod
+    def power_on(self, instance_uuid: str) -> None:
+        """Start; a running guest is success."""
+
+    @abc.abstractmethod
+    def power_off(self, instance_uuid: str, timeout_s: float) -> None:
+        """Ask to shut down, and after ``timeout_s`` (0 = at once) pull the plug."""
+
+
+class DiskOps(abc.ABC):
+    """Local disks: root, ephemeral and swap files (or RBD images) of a server."""
+
+    @abc.abstractmethod
+    def create(
+        self,
+        instance: objects.Instance,
+        block_device_info: BlockDeviceInfo,
+        root_image: RootImage | None,
+    ) -> None:
+        """Make the server's directory and every local disk.
+
+        ``root_image`` is None for a server that boots from a volume.
+        """
+
+    @abc.abstractmethod
+    def remove(self, instance_uuid: str) -> None:
+        """Remove the directory and every local disk. Gone is success."""
+
+    @abc.abstractmethod
+    def list_instances(self) -> list[str]:
+        """UUIDs of servers that have anything on this host's storage."""
+
+
+class VolumeOps(abc.ABC):
+    """Volumes: the host's side of an attachment, and the guest's disk."""
+
+    @abc.abstractmethod
+    def connector(self) -> dict[str, typing.Any]:
+        """This host's connector for Cinder (``host``, ``ip``, ``initiator``, ...)."""
+
+    @abc.abstractmethod
+    def connect(self, connection_info: ConnectionInfo) -> None:
+        """Prepare the host (log in, map, check the file). Connected is success."""
+
+    @abc.abstractmethod
+    def disconnect(self, connection_info: ConnectionInfo) -> None:
+        """Undo :meth:`connect`. Not connected is success."""
+
+    @abc.abstractmethod
+    def plug(self, instance_uuid: str, device: VolumeDevice) -> None:
+        """Give a guest the connected volume: live and persistent if it runs,
+        persistent only if it does not. A guest that has it already (by serial)
+        is success.
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
+        """
+
+    @abc.abstractmethod
+    def unplug(self, instance_uuid: str, volume_id: str) -> None:
+        """Take the volume with that serial out of the guest, and return when
+        the guest has let go. A guest without it is success.
+
+        :raises nova_lite.exceptions.DeviceDetachRefused: the guest kept it.
+        """
+
+    @abc.abstractmethod
+    def list_disks(self, instance_uuid: str) -> list[GuestDisk]:
+        """The disks the guest has now.
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
+        """
+
+
+class ConsoleOps(abc.ABC):
+    """The serial console."""
+
+    @abc.abstractmethod
+    def output(self, instance_uuid: str) -> bytes:
+        """All console text that is kept (at most the last 100 KiB)."""
+
+
+class HostOps(abc.ABC):
+    """The hypervisor host itself."""
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Connect to the hypervisor. Called once, before anything else.
+
+        :raises nova_lite.exceptions.HypervisorUnavailable: it is not there.
+        """
+
+    @abc.abstractmethod
+    def resources(self) -> HostResources:
+        """What the host has."""
+
+    @abc.abstractmethod
+    def node_uuid(self) -> str:
+        """The stored identity of this compute node (survives a host rename)."""
+
+
+class Driver(typing.Protocol):
+    """A whole driver: its parts and what they can do."""
+
+    capabilities: capabilities.Capabilities
+    guests: GuestOps
+    power: PowerOps
+    disks: DiskOps
+    volumes: VolumeOps
+    consoles: ConsoleOps
+    host: HostOps
