@@ -44,3 +44,14 @@ class RequestContext(oslo_context.RequestContext):
 def admin_context() -> RequestContext:
     """A context for work that no user asked for (periodic tasks, recovery)."""
     return RequestContext(is_admin=True, overwrite=False)
+
+
+def without_secrets(ctxt: RequestContext) -> dict[str, typing.Any]:
+    """What may be stored of a context: who and what, no token, no catalog.
+
+    Work that is taken over later runs with the service's own credentials.
+    """
+    values = ctxt.to_dict()
+    for name in ("auth_token", "service_token", "service_catalog"):
+        values.pop(name, None)
+    return values

@@ -13,7 +13,8 @@ class NovaLiteError(Exception):
     """Base of all expected errors.
 
     :param message: text to use instead of the class's template.
-    :param facts: values for the template; kept in :attr:`facts`.
+    :param facts: values for the template; kept in :attr:`facts`. JSON values,
+        so that the error can cross a process border whole.
     """
 
     template: typing.ClassVar[str] = "An unknown error occurred."
@@ -23,6 +24,11 @@ class NovaLiteError(Exception):
         self.facts = facts
         self.message = message or self.template.format(**facts)
         super().__init__(self.message)
+
+    @property
+    def kwargs(self) -> dict[str, object]:
+        """The facts, under the name that oslo.messaging sends along."""
+        return self.facts
 
 
 # Bad requests
@@ -63,6 +69,12 @@ class InstanceInvalidState(Conflict):
     """The server's state does not allow the operation."""
 
     template = "Cannot '{action}' instance {instance_uuid} while it is in {attribute} {state}"
+
+
+class OperationInProgress(Conflict):
+    """The same is being done to the server already."""
+
+    template = "Instance {instance_uuid}: '{action}' is in progress already."
 
 
 class HostUnavailable(Conflict):
@@ -167,6 +179,12 @@ class RemoteServiceError(NovaLiteError):
 
     template = "{service} failed: {reason}"
     http_status = 503
+
+
+class RpcTimeout(RemoteServiceError):
+    """One of our own daemons did not answer a message in time."""
+
+    template = "{service} did not answer '{method}' in time"
 
 
 class RemoteConflict(RemoteServiceError):

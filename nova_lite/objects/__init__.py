@@ -6,6 +6,7 @@ holds the fingerprints.
 
 from nova_lite.objects.block_device import BlockDeviceMapping
 from nova_lite.objects.block_device import BlockDeviceMappingList
+from nova_lite.objects.build_request import BuildRequest
 from nova_lite.objects.compute_node import ComputeNode
 from nova_lite.objects.flavor import Flavor
 from nova_lite.objects.image_meta import ImageMeta
@@ -13,6 +14,8 @@ from nova_lite.objects.instance import Instance
 from nova_lite.objects.instance import InstanceFault
 from nova_lite.objects.operation import Operation
 from nova_lite.objects.operation import Step
+from nova_lite.objects.outcome import HostWork
+from nova_lite.objects.outcome import Outcome
 from nova_lite.objects.request_spec import HostVerdict
 from nova_lite.objects.request_spec import RequestSpec
 from nova_lite.objects.request_spec import Selection
@@ -21,13 +24,16 @@ from nova_lite.objects.service import Service
 __all__ = [
     "BlockDeviceMapping",
     "BlockDeviceMappingList",
+    "BuildRequest",
     "ComputeNode",
     "Flavor",
     "HostVerdict",
+    "HostWork",
     "ImageMeta",
     "Instance",
     "InstanceFault",
     "Operation",
+    "Outcome",
     "RequestSpec",
     "Selection",
     "Service",

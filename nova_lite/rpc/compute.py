@@ -1,0 +1,158 @@
+"""Messages to one compute host."""
+
+import abc
+
+import oslo_messaging
+
+from nova_lite import context
+from nova_lite import objects
+from nova_lite.rpc import transport
+
+VERSION = "1.0"
+
+
+class ComputeClient(transport.Client):
+    """What others ask of a compute host. The casts carry everything the host
+    needs, and each shows the ticket of its operation."""
+
+    TOPIC = transport.COMPUTE_TOPIC
+    VERSION = VERSION
+
+    def build_and_run_instance(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        request_spec: objects.RequestSpec,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Build a server that is claimed for this host (cast)."""
+        self._cast(
+            ctxt,
+            "build_and_run_instance",
+            server=host,
+            instance=instance,
+            operation=operation,
+            request_spec=request_spec,
+            block_devices=block_devices,
+        )
+
+    def terminate_instance(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Delete a server with its devices (cast)."""
+        self._cast(
+            ctxt,
+            "terminate_instance",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_devices=block_devices,
+        )
+
+    def attach_volume(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Plug a reserved volume into a server (cast)."""
+        self._cast(
+            ctxt,
+            "attach_volume",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_device=block_device,
+        )
+
+    def detach_volume(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Take a volume out of a server (cast)."""
+        self._cast(
+            ctxt,
+            "detach_volume",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_device=block_device,
+        )
+
+    def get_console_output(
+        self, ctxt: context.RequestContext, host: str, instance_uuid: str, tail_lines: int | None
+    ) -> str:
+        """The last lines of a guest's console (None: all that is kept).
+
+        :raises nova_lite.exceptions.GuestNotFound: the host has no such guest.
+        :raises nova_lite.exceptions.RpcTimeout: the host is silent.
+        """
+        return self._call(
+            ctxt,
+            "get_console_output",
+            server=host,
+            instance_uuid=instance_uuid,
+            tail_lines=tail_lines,
+        )
+
+
+class ComputeEndpoint(abc.ABC):
+    """The receiving side; the compute's manager implements it. What each
+    message means is said at the client's method of the same name."""
+
+    target = oslo_messaging.Target(version=VERSION)
+
+    @abc.abstractmethod
+    def build_and_run_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        request_spec: objects.RequestSpec,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def terminate_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def attach_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def detach_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def get_console_output(
+        self, ctxt: context.RequestContext, instance_uuid: str, tail_lines: int | None
+    ) -> str: ...

@@ -1,0 +1,225 @@
+"""Messages to the conductor: from the API, and from the computes, for which it
+writes the databases."""
+
+import abc
+
+import oslo_messaging
+
+from nova_lite import context
+from nova_lite import objects
+from nova_lite.rpc import transport
+
+VERSION = "1.0"
+
+
+class ConductorClient(transport.Client):
+    """What others ask of the conductor."""
+
+    TOPIC = transport.CONDUCTOR_TOPIC
+    VERSION = VERSION
+
+    def schedule_and_build_instances(
+        self, ctxt: context.RequestContext, build_requests: list[objects.BuildRequest]
+    ) -> None:
+        """Build requests are recorded: build them (cast)."""
+        self._cast(ctxt, "schedule_and_build_instances", build_requests=build_requests)
+
+    def delete_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None:
+        """Delete a server that no host can delete (cast)."""
+        self._cast(ctxt, "delete_instance", instance=instance, operation=operation)
+
+    def build_instances(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        outcome: objects.Outcome,
+        *,
+        same_host: bool,
+    ) -> None:
+        """A host could not build a server and has undone what it did: try the
+        next host (``same_host``: this one again, since its process died).
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        self._call(
+            ctxt,
+            "build_instances",
+            instance=instance,
+            operation=operation,
+            outcome=outcome,
+            same_host=same_host,
+        )
+
+    def begin_operation(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        task_state: str | None,
+    ) -> None:
+        """A host is about to start an operation it was sent.
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        self._call(ctxt, "begin_operation", operation=operation, task_state=task_state)
+
+    def resume_operation(
+        self, ctxt: context.RequestContext, operation: objects.Operation
+    ) -> objects.Operation:
+        """A host that was restarted goes on with its operation under a new
+        ticket, which is returned.
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        return self._call(ctxt, "resume_operation", operation=operation)
+
+    def report_operation(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        steps: list[objects.Step],
+        task_state: str | None,
+    ) -> None:
+        """Sign of life of a long operation, with the steps that are over.
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        self._call(
+            ctxt, "report_operation", operation=operation, steps=steps, task_state=task_state
+        )
+
+    def finish_operation(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        outcome: objects.Outcome,
+    ) -> None:
+        """An operation is over; its outcome is written in one transaction.
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        self._call(ctxt, "finish_operation", operation=operation, outcome=outcome)
+
+    def save_block_device(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Store a device in the middle of an operation.
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        self._call(ctxt, "save_block_device", operation=operation, device=device)
+
+    def get_host_work(self, ctxt: context.RequestContext, host: str) -> objects.HostWork:
+        """What a starting compute service must know."""
+        return self._call(ctxt, "get_host_work", host=host)
+
+    def report_service(
+        self,
+        ctxt: context.RequestContext,
+        service: objects.Service,
+        node: objects.ComputeNode | None,
+    ) -> None:
+        """Heartbeat of a daemon without a database, with its inventory when
+        that may have changed."""
+        self._call(ctxt, "report_service", service=service, node=node)
+
+    def report_power_state(
+        self, ctxt: context.RequestContext, instance_uuid: str, power_state: int
+    ) -> None:
+        """The hypervisor says that a guest changed by itself (cast)."""
+        self._cast(
+            ctxt, "report_power_state", instance_uuid=instance_uuid, power_state=power_state
+        )
+
+
+class ConductorEndpoint(abc.ABC):
+    """The receiving side; the conductor's manager implements it. What each
+    message means is said at the client's method of the same name."""
+
+    target = oslo_messaging.Target(version=VERSION)
+
+    @abc.abstractmethod
+    def schedule_and_build_instances(
+        self, ctxt: context.RequestContext, build_requests: list[objects.BuildRequest]
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def delete_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def build_instances(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        outcome: objects.Outcome,
+        *,
+        same_host: bool,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def begin_operation(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        task_state: str | None,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def resume_operation(
+        self, ctxt: context.RequestContext, operation: objects.Operation
+    ) -> objects.Operation: ...
+
+    @abc.abstractmethod
+    def report_operation(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        steps: list[objects.Step],
+        task_state: str | None,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def finish_operation(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        outcome: objects.Outcome,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def save_block_device(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def get_host_work(self, ctxt: context.RequestContext, host: str) -> objects.HostWork: ...
+
+    @abc.abstractmethod
+    def report_service(
+        self,
+        ctxt: context.RequestContext,
+        service: objects.Service,
+        node: objects.ComputeNode | None,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def report_power_state(
+        self, ctxt: context.RequestContext, instance_uuid: str, power_state: int
+    ) -> None: ...

@@ -1,0 +1,153 @@
+"""oslo.messaging, set up for nova_lite."""
+
+import collections.abc
+import logging
+import typing
+
+import oslo_messaging
+from oslo_config import cfg
+from oslo_messaging import server as oslo_messaging_server
+from oslo_versionedobjects import base as object_base
+
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite.objects import wire
+
+LOG = logging.getLogger(__name__)
+
+CONDUCTOR_TOPIC = "nova-lite-conductor"
+SCHEDULER_TOPIC = "nova-lite-scheduler"
+COMPUTE_TOPIC = "nova-lite-compute"
+
+
+expected_errors = oslo_messaging.expected_exceptions(exceptions.NovaLiteError)
+"""Decorates endpoint methods that answer with errors of ours: they reach the
+caller as they are, and are no failure of the server worth a traceback."""
+
+
+class _ObjectSerializer(object_base.VersionedObjectSerializer):
+    OBJ_BASE_CLASS = wire.WireObject
+
+
+class _Serializer(oslo_messaging.Serializer):
+    """Versioned objects in messages, and our request context beside them."""
+
+    def __init__(self) -> None:
+        self._objects = _ObjectSerializer()
+
+    def serialize_entity(self, context: typing.Any, entity: typing.Any) -> typing.Any:
+        return self._objects.serialize_entity(context, entity)
+
+    def deserialize_entity(self, context: typing.Any, entity: typing.Any) -> typing.Any:
+        return self._objects.deserialize_entity(context, entity)
+
+    def serialize_context(self, context: context.RequestContext) -> dict[str, typing.Any]:
+        return context.to_dict()
+
+    def deserialize_context(self, values: dict[str, typing.Any]) -> context.RequestContext:
+        return context.RequestContext.from_dict(values)
+
+
+class Client:
+    """What the client classes of this package share: calls and casts of one
+    version to one topic, with a timeout."""
+
+    TOPIC: typing.ClassVar[str]
+    VERSION: typing.ClassVar[str]
+
+    def __init__(self, transport: "Transport") -> None:
+        self._transport = transport
+        self._client = oslo_messaging.get_rpc_client(
+            transport.messaging,
+            oslo_messaging.Target(topic=self.TOPIC, version=self.VERSION),
+            serializer=_Serializer(),
+            timeout=transport.response_timeout_s,
+        )
+
+    def _call(
+        self,
+        ctxt: context.RequestContext,
+        method: str,
+        *,
+        server: str | None = None,
+        timeout_s: float | None = None,
+        **arguments: typing.Any,
+    ) -> typing.Any:
+        """Ask and wait.
+
+        :raises nova_lite.exceptions.RemoteServiceError: no answer in time, or
+            the broker cannot be reached.
+        """
+        client = self._client
+        if server is not None or timeout_s is not None:
+            options: dict[str, typing.Any] = {"server": server} if server else {}
+            if timeout_s is not None:
+                options["timeout"] = timeout_s
+            client = client.prepare(**options)
+        try:
+            return client.call(ctxt, method, **arguments)
+        except oslo_messaging.MessagingTimeout as error:
+            raise exceptions.RpcTimeout(service=self.TOPIC, method=method) from error
+        except oslo_messaging.MessageDeliveryFailure as error:
+            raise exceptions.RemoteServiceError(
+                service="The message broker", reason="it cannot be reached"
+            ) from error
+
+    def _cast(
+        self,
+        ctxt: context.RequestContext,
+        method: str,
+        *,
+        server: str | None = None,
+        **arguments: typing.Any,
+    ) -> None:
+        """Wake somebody up. An undelivered cast is only logged: the intent is
+        in the database, where the reaper finds it."""
+        client = self._client.prepare(server=server) if server else self._client
+        try:
+            client.cast(ctxt, method, **arguments)
+        except oslo_messaging.MessagingException as error:
+            LOG.warning(
+                "Could not send %s to %s (%s); it will be taken up from the database",
+                method,
+                server or self.TOPIC,
+                type(error).__name__,
+            )
+
+
+class Transport:
+    """One connection to the broker, for a whole process."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self.response_timeout_s = conf.rpc.response_timeout_s
+        self.messaging = oslo_messaging.get_rpc_transport(
+            conf, allowed_remote_exmods=[exceptions.__name__]
+        )
+        # The library traces by an option that it registers globally only.
+        conf.register_opts(_tracing_options(), group="oslo_messaging_tracing")
+        conf.register_opts(oslo_messaging_server._pool_opts)
+        conf.set_override("executor_thread_pool_size", conf.rpc.executor_threads)
+
+    def serve(
+        self, topic: str, host: str, endpoints: collections.abc.Sequence[object]
+    ) -> oslo_messaging.MessageHandlingServer:
+        """Start to handle the messages of a topic for this host."""
+        server = oslo_messaging.get_rpc_server(
+            self.messaging,
+            oslo_messaging.Target(topic=topic, server=host),
+            list(endpoints),
+            serializer=_Serializer(),
+        )
+        server.start()
+        return server
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.messaging.cleanup()
+
+
+def _tracing_options() -> list[cfg.Opt]:
+    from oslo_messaging._tracing import client
+
+    return list(client.oslo_messaging_tracing)
