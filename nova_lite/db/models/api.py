@@ -132,7 +132,7 @@ compute_nodes = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("uuid", columns.Uuid, nullable=False, unique=True),
-    sa.Column("host", columns.Name, nullable=False, index=True),
+    sa.Column("host", columns.Name, nullable=False),
     sa.Column("hypervisor_hostname", columns.Name, nullable=False),
     sa.Column("hypervisor_type", columns.Name, nullable=False),
     sa.Column("hypervisor_version", sa.Integer, nullable=False),
@@ -141,17 +141,19 @@ compute_nodes = sa.Table(
     sa.Column("host_ip", columns.Name),
     sa.Column("vcpus", sa.Integer, nullable=False),
     sa.Column("vcpus_reserved", sa.Integer, nullable=False),
-    sa.Column("vcpus_ratio", sa.Float, nullable=False),
+    sa.Column("vcpus_ratio", sa.Double, nullable=False),
     sa.Column("vcpus_used", sa.Integer, nullable=False),
     sa.Column("memory_mib", sa.Integer, nullable=False),
     sa.Column("memory_mib_reserved", sa.Integer, nullable=False),
-    sa.Column("memory_mib_ratio", sa.Float, nullable=False),
+    sa.Column("memory_mib_ratio", sa.Double, nullable=False),
     sa.Column("memory_mib_used", sa.Integer, nullable=False),
     sa.Column("disk_gib", sa.Integer, nullable=False),
     sa.Column("disk_gib_reserved", sa.Integer, nullable=False),
-    sa.Column("disk_gib_ratio", sa.Float, nullable=False),
+    sa.Column("disk_gib_ratio", sa.Double, nullable=False),
     sa.Column("disk_gib_used", sa.Integer, nullable=False),
     sa.Column("updated_at", columns.Timestamp, nullable=False),
+    # A host that lost its uuid must not be counted twice.
+    sa.UniqueConstraint("host", "hypervisor_hostname", name="uniq_compute_nodes_host_name"),
 )
 
 allocations = sa.Table(
