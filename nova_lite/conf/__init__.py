@@ -26,6 +26,7 @@ SECTIONS = (
     "rpc",
     "scheduler",
     "service",
+    "service_user",
     "standalone",
 )
 

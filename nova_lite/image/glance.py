@@ -1,0 +1,129 @@
+"""A typed client of Glance v2."""
+
+import hashlib
+import hmac
+import os
+import typing
+
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import remote
+
+CHUNK_BYTES = 1024 * 1024
+
+CORE_KEYS = frozenset(
+    {
+        "checksum", "container_format", "created_at", "direct_url", "disk_format", "file",
+        "id", "locations", "min_disk", "min_ram", "name", "os_hash_algo", "os_hash_value",
+        "os_hidden", "owner", "protected", "schema", "self", "size", "status", "stores",
+        "tags", "updated_at", "virtual_size", "visibility",
+    }
+)  # fmt: skip
+"""Everything an image has that is not a property somebody gave it."""
+
+HASH_ALGORITHMS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_512", "blake2b"})
+
+
+class GlanceClient:
+    """Calls of Glance; safe to share between green threads.
+
+    Errors of every call:
+
+    :raises nova_lite.exceptions.ImageNotFound: 404, or not visible to this user.
+    :raises nova_lite.exceptions.Forbidden: 403.
+    :raises nova_lite.exceptions.RemoteServiceError: anything else, or no answer.
+    """
+
+    def __init__(self, conf: typing.Any) -> None:
+        self._conf = conf
+        self._service = remote.RemoteService(conf, "glance")
+
+    def get_image(self, ctxt: context.RequestContext, image_id: str) -> objects.ImageMeta:
+        """An image's metadata; its properties are all keys that are not Glance's own."""
+        image = self._show(ctxt, image_id)
+        return objects.ImageMeta(
+            id=image["id"],
+            name=image.get("name"),
+            status=image.get("status"),
+            disk_format=image.get("disk_format"),
+            container_format=image.get("container_format"),
+            size_bytes=image.get("size") or 0,
+            checksum=image.get("checksum"),
+            min_disk_gib=image.get("min_disk") or 0,
+            min_ram_mib=image.get("min_ram") or 0,
+            owner=image.get("owner"),
+            properties={key: value for key, value in image.items() if key not in CORE_KEYS},
+        )
+
+    def download(self, ctxt: context.RequestContext, image_id: str, path: str) -> None:
+        """Write an image's data to the file ``path``, verified.
+
+        The file is complete and on disk when this returns, and not there if it
+        raises.
+
+        :raises nova_lite.exceptions.ImageUnacceptable: the data do not match the
+            image's checksum, or it has none that may be trusted.
+        """
+        image = self._show(ctxt, image_id)
+        digest, expected = self._verifier(image)
+        response = self._request(ctxt, f"/v2/images/{image_id}/file", image_id, stream=True)
+        try:
+            if response.status_code == 204:
+                raise exceptions.ImageUnacceptable(image_id=image_id, reason="it has no data yet")
+            with open(path, "wb") as file:
+                self._copy(response, file, digest)
+            if not hmac.compare_digest(digest.hexdigest(), expected):
+                raise exceptions.ImageUnacceptable(
+                    image_id=image_id, reason="its data do not match its checksum"
+                )
+        except BaseException:
+            if os.path.exists(path):
+                os.unlink(path)
+            raise
+        finally:
+            response.close()
+
+    def _copy(self, response: typing.Any, file: typing.BinaryIO, digest: typing.Any) -> None:
+        import requests
+
+        try:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                digest.update(chunk)
+                file.write(chunk)
+        except requests.RequestException as error:
+            raise exceptions.RemoteServiceError(
+                service="Glance", reason=f"the download broke off: {type(error).__name__}"
+            ) from error
+        file.flush()
+        os.fsync(file.fileno())
+
+    def _verifier(self, image: dict[str, typing.Any]) -> tuple[typing.Any, str]:
+        """A fresh hash object and the hex digest it must end with."""
+        algorithm = image.get("os_hash_algo")
+        if algorithm in HASH_ALGORITHMS and image.get("os_hash_value"):
+            return hashlib.new(str(algorithm)), str(image["os_hash_value"])
+        if self._conf.glance.allow_md5 and image.get("checksum"):
+            return hashlib.md5(usedforsecurity=False), str(image["checksum"])
+        raise exceptions.ImageUnacceptable(
+            image_id=image["id"], reason="it has no checksum that can be verified"
+        )
+
+    def _show(self, ctxt: context.RequestContext, image_id: str) -> dict[str, typing.Any]:
+        response = self._request(ctxt, f"/v2/images/{image_id}", image_id)
+        return typing.cast(dict[str, typing.Any], response.json())
+
+    def _request(
+        self, ctxt: context.RequestContext, path: str, image_id: str, *, stream: bool = False
+    ) -> typing.Any:
+        try:
+            return self._service.request(ctxt, "GET", path, stream=stream)
+        except remote.Refusal as refusal:
+            if refusal.status in (400, 404):
+                # Glance answers 400 to some malformed ids.
+                raise exceptions.ImageNotFound(image_id=image_id) from None
+            if refusal.status == 403:
+                raise exceptions.Forbidden(refusal.message) from None
+            raise exceptions.RemoteServiceError(
+                service="Glance", reason=refusal.message, status=refusal.status
+            ) from None

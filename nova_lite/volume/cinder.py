@@ -1,0 +1,459 @@
+"""A typed client of Cinder v3.
+
+Every call carries the user's token and ours (:mod:`nova_lite.remote`). The
+microversion is chosen once a process from Cinder's version document: 3.69
+(``shared_targets`` may be null), 3.48 (``shared_targets``), 3.44 (attachments),
+else 3.0 and the legacy calls only.
+"""
+
+import collections.abc
+import dataclasses
+import logging
+import re
+import typing
+
+from nova_lite import concurrency
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import remote
+
+LOG = logging.getLogger(__name__)
+
+WANTED_VERSIONS = ((3, 69), (3, 48), (3, 44), (3, 0))
+ATTACHMENTS_VERSION = (3, 44)
+RETRY_DELAY_S = 0.2
+
+# What an attachment says about itself beside the back end's data.
+_NOT_DATA = frozenset({"driver_volume_type", "attachment_id", "serial", "status"})
+
+NotFound = collections.abc.Callable[[], exceptions.NotFound]
+
+
+@dataclasses.dataclass(frozen=True)
+class VolumeUse:
+    """One attachment as a volume lists it."""
+
+    attachment_id: str
+    """The attachment's UUID (what os-detach and the attachments API take)."""
+    server_uuid: str | None
+    device: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """A volume as this user may see it."""
+
+    id: str
+    status: str
+    size_gib: int
+    bootable: bool
+    multiattach: bool
+    availability_zone: str | None
+    volume_type: str | None
+    image_metadata: dict[str, typing.Any]
+    """``volume_image_metadata``: of the image it was made from."""
+    attachments: tuple[VolumeUse, ...]
+    service_uuid: str | None
+    shared_targets: bool | None
+    """None is "unknown, always lock" (3.69)."""
+    encrypted: bool
+    name: str | None
+    snapshot_id: str | None = None
+    migration_status: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a volume."""
+
+    id: str
+    volume_id: str
+    size_gib: int
+    status: str
+    name: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Attachment:
+    """A server's hold on a volume."""
+
+    id: str
+    volume_id: str
+    instance_uuid: str | None
+    status: str
+    connection_info: dict[str, typing.Any] | None = dataclasses.field(repr=False)
+    """``driver_volume_type`` and ``data``; None before a host is connected. Secret."""
+
+
+class CinderClient:
+    """Calls of Cinder; safe to share between green threads.
+
+    Errors of every call, unless it says otherwise:
+
+    :raises nova_lite.exceptions.NotFound: its subclass for the thing named.
+    :raises nova_lite.exceptions.InvalidVolume: Cinder answered 400.
+    :raises nova_lite.exceptions.Forbidden: 403.
+    :raises nova_lite.exceptions.RemoteConflict: 409.
+    :raises nova_lite.exceptions.QuotaExceeded: 413.
+    :raises nova_lite.exceptions.RemoteServiceError: anything else, or no answer.
+    """
+
+    def __init__(self, conf: typing.Any) -> None:
+        self._conf = conf
+        self._service = remote.RemoteService(conf, "cinder")
+        self._version: tuple[int, int] | None = None
+
+    # Volumes and snapshots
+
+    def get_volume(self, ctxt: context.RequestContext, volume_id: str) -> Volume:
+        """One volume."""
+        body = self._call(ctxt, "GET", f"/volumes/{volume_id}", _no_volume(volume_id))
+        return _volume(body["volume"])
+
+    def get_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> Snapshot:
+        """One snapshot."""
+        body = self._call(ctxt, "GET", f"/snapshots/{snapshot_id}", _no_snapshot(snapshot_id))
+        snapshot = body["snapshot"]
+        return Snapshot(
+            id=snapshot["id"],
+            volume_id=snapshot["volume_id"],
+            size_gib=int(snapshot["size"]),
+            status=snapshot["status"],
+            name=snapshot.get("name"),
+        )
+
+    def create_volume(
+        self,
+        ctxt: context.RequestContext,
+        size_gib: int | None,
+        *,
+        name: str,
+        description: str,
+        image_id: str | None = None,
+        snapshot_id: str | None = None,
+        volume_type: str | None = None,
+        availability_zone: str | None = None,
+    ) -> Volume:
+        """Order a volume; it is ``creating`` or ``downloading`` for a while.
+
+        :param size_gib: None takes the snapshot's size.
+        """
+        volume = {
+            "size": size_gib,
+            "name": name,
+            "description": description,
+            "imageRef": image_id,
+            "snapshot_id": snapshot_id,
+            "volume_type": volume_type,
+            "availability_zone": availability_zone,
+        }
+        wanted = {key: value for key, value in volume.items() if value is not None}
+        missing = _no_snapshot(snapshot_id) if snapshot_id else _no_volume("new")
+        body = self._call(ctxt, "POST", "/volumes", missing, {"volume": wanted})
+        return _volume(body["volume"])
+
+    def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
+        """Order a volume's deletion."""
+        self._call(ctxt, "DELETE", f"/volumes/{volume_id}", _no_volume(volume_id))
+
+    # Attachments
+
+    def supports_attachments(self, ctxt: context.RequestContext) -> bool:
+        """Whether this Cinder has the attachments API as we use it (3.44)."""
+        return self._negotiated(ctxt) >= ATTACHMENTS_VERSION
+
+    def create_attachment(
+        self,
+        ctxt: context.RequestContext,
+        volume_id: str,
+        instance_uuid: str,
+        connector: dict[str, typing.Any] | None = None,
+        mountpoint: str | None = None,
+    ) -> Attachment:
+        """Reserve a volume for a server; with ``connector`` also export it."""
+        attachment: dict[str, typing.Any] = {
+            "volume_uuid": volume_id,
+            "instance_uuid": instance_uuid,
+        }
+        if connector is not None:
+            attachment["connector"] = _with_mountpoint(connector, mountpoint)
+        body = self._call(
+            ctxt, "POST", "/attachments", _no_volume(volume_id), {"attachment": attachment}
+        )
+        return _attachment(body["attachment"])
+
+    def get_attachment(self, ctxt: context.RequestContext, attachment_id: str) -> Attachment:
+        """One attachment."""
+        body = self._call(
+            ctxt, "GET", f"/attachments/{attachment_id}", _no_attachment(attachment_id)
+        )
+        return _attachment(body["attachment"])
+
+    def update_attachment(
+        self,
+        ctxt: context.RequestContext,
+        attachment_id: str,
+        connector: dict[str, typing.Any],
+        mountpoint: str | None,
+    ) -> Attachment:
+        """Export the volume to a host. Repeated on server errors."""
+        body = self._call_stubbornly(
+            ctxt,
+            "PUT",
+            f"/attachments/{attachment_id}",
+            _no_attachment(attachment_id),
+            {"attachment": {"connector": _with_mountpoint(connector, mountpoint)}},
+        )
+        return _attachment(body["attachment"])
+
+    def complete_attachment(self, ctxt: context.RequestContext, attachment_id: str) -> None:
+        """Tell that the server has it: the volume becomes ``in-use``."""
+        self._call(
+            ctxt,
+            "POST",
+            f"/attachments/{attachment_id}/action",
+            _no_attachment(attachment_id),
+            {"os-complete": None},
+        )
+
+    def delete_attachment(self, ctxt: context.RequestContext, attachment_id: str) -> None:
+        """Let go of a volume. One that is gone is success; repeated on server errors."""
+        try:
+            self._call_stubbornly(
+                ctxt, "DELETE", f"/attachments/{attachment_id}", _no_attachment(attachment_id)
+            )
+        except exceptions.AttachmentNotFound:
+            LOG.debug("Attachment %s is already gone", attachment_id)
+
+    def list_attachments(
+        self, ctxt: context.RequestContext, instance_uuid: str
+    ) -> list[Attachment]:
+        """Every attachment of a server."""
+        params = {"instance_id": instance_uuid}
+        if ctxt.is_admin:
+            params["all_tenants"] = "1"
+        body = self._call(ctxt, "GET", "/attachments/detail", _no_attachment("any"), params=params)
+        return [_attachment(item) for item in body["attachments"]]
+
+    # Detaching, both flows
+
+    def begin_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
+        """``in-use`` to ``detaching``, so that nobody else begins."""
+        self._action(ctxt, volume_id, "os-begin_detaching")
+
+    def roll_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
+        """``detaching`` back to ``in-use``."""
+        self._action(ctxt, volume_id, "os-roll_detaching")
+
+    # The legacy flow
+
+    def reserve_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
+        """``available`` to ``attaching``."""
+        self._action(ctxt, volume_id, "os-reserve")
+
+    def unreserve_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
+        """``attaching`` back to ``available``."""
+        self._action(ctxt, volume_id, "os-unreserve")
+
+    def initialize_connection(
+        self, ctxt: context.RequestContext, volume_id: str, connector: dict[str, typing.Any]
+    ) -> dict[str, typing.Any]:
+        """Export the volume to a host; returns ``connection_info`` (secret)."""
+        body = self._action(ctxt, volume_id, "os-initialize_connection", {"connector": connector})
+        return typing.cast(dict[str, typing.Any], body["connection_info"])
+
+    def terminate_connection(
+        self, ctxt: context.RequestContext, volume_id: str, connector: dict[str, typing.Any]
+    ) -> None:
+        """Undo :meth:`initialize_connection`."""
+        self._action(ctxt, volume_id, "os-terminate_connection", {"connector": connector})
+
+    def attach_volume(
+        self,
+        ctxt: context.RequestContext,
+        volume_id: str,
+        instance_uuid: str,
+        mountpoint: str,
+        mode: str = "rw",
+    ) -> None:
+        """Tell that the server has it: the volume becomes ``in-use``."""
+        arguments = {"instance_uuid": instance_uuid, "mountpoint": mountpoint, "mode": mode}
+        self._action(ctxt, volume_id, "os-attach", arguments)
+
+    def detach_volume(
+        self, ctxt: context.RequestContext, volume_id: str, attachment_id: str | None = None
+    ) -> None:
+        """Tell that the server let go: the volume becomes ``available``."""
+        self._action(ctxt, volume_id, "os-detach", {"attachment_id": attachment_id})
+
+    # How calls are made
+
+    def _action(
+        self,
+        ctxt: context.RequestContext,
+        volume_id: str,
+        action: str,
+        arguments: dict[str, typing.Any] | None = None,
+    ) -> typing.Any:
+        return self._call(
+            ctxt,
+            "POST",
+            f"/volumes/{volume_id}/action",
+            _no_volume(volume_id),
+            {action: arguments},
+        )
+
+    def _call_stubbornly(
+        self,
+        ctxt: context.RequestContext,
+        method: str,
+        path: str,
+        not_found: NotFound,
+        body: dict[str, typing.Any] | None = None,
+    ) -> typing.Any:
+        """:meth:`_call`, repeated while Cinder or what is before it fails."""
+        attempts = self._conf.cinder.attachment_attempts
+        for attempt in range(1, attempts + 1):
+            try:
+                return self._call(ctxt, method, path, not_found, body)
+            except exceptions.RemoteServiceError as error:
+                status = error.facts.get("status")
+                if attempt == attempts or status not in (500, 502, 503, 504):
+                    raise
+                LOG.warning(
+                    "Cinder answered %s to %s %s; attempt %d of %d",
+                    status, method, path, attempt, attempts,
+                )  # fmt: skip
+            concurrency.sleep(RETRY_DELAY_S * 2 ** (attempt - 1))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _call(
+        self,
+        ctxt: context.RequestContext,
+        method: str,
+        path: str,
+        not_found: NotFound,
+        body: dict[str, typing.Any] | None = None,
+        *,
+        params: dict[str, str] | None = None,
+    ) -> typing.Any:
+        """One request; returns the decoded body (None if it is empty)."""
+        major, minor = self._negotiated(ctxt)
+        headers = {"OpenStack-API-Version": f"volume {major}.{minor}"}
+        try:
+            response = self._service.request(
+                ctxt, method, path, headers=headers, json=body, params=params
+            )
+        except remote.Refusal as refusal:
+            raise _error(refusal, not_found) from None
+        return response.json() if response.content else None
+
+    def _negotiated(self, ctxt: context.RequestContext) -> tuple[int, int]:
+        if self._version is None:
+            self._version = self._choose_version(ctxt)
+            LOG.info("Speaking to Cinder at microversion %d.%d", *self._version)
+        return self._version
+
+    def _choose_version(self, ctxt: context.RequestContext) -> tuple[int, int]:
+        """The best of :data:`WANTED_VERSIONS` that Cinder's version document allows."""
+        endpoint = self._service.endpoint(ctxt)
+        root = re.sub(r"/v3(/.*)?$", "/v3", endpoint) + "/"
+        try:
+            response = self._service.request(ctxt, "GET", root, authenticated=False)
+            versions = response.json()["versions"]
+            newest = max(
+                tuple(int(part) for part in version["version"].split("."))
+                for version in versions
+                if version["id"].startswith("v3")
+            )
+        except remote.Refusal as refusal:
+            raise _error(refusal, _no_volume("versions")) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise exceptions.RemoteServiceError(
+                service="Cinder", reason=f"{root} is no version document"
+            ) from error
+        return next(version for version in WANTED_VERSIONS if version <= newest)
+
+
+def _error(refusal: remote.Refusal, not_found: NotFound) -> exceptions.NovaLiteError:
+    """Cinder's refusal as one of our errors."""
+    match refusal.status:
+        case 404:
+            return not_found()
+        case 400:
+            return exceptions.InvalidVolume(reason=refusal.message)
+        case 403:
+            return exceptions.Forbidden(refusal.message)
+        case 409:
+            return exceptions.RemoteConflict(
+                service="Cinder", reason=refusal.message, status=refusal.status
+            )
+        case 413:
+            return exceptions.QuotaExceeded(refusal.message)
+    return exceptions.RemoteServiceError(
+        service="Cinder", reason=refusal.message, status=refusal.status
+    )
+
+
+def _no_volume(volume_id: str) -> NotFound:
+    return lambda: exceptions.VolumeNotFound(volume_id=volume_id)
+
+
+def _no_snapshot(snapshot_id: str) -> NotFound:
+    return lambda: exceptions.SnapshotNotFound(snapshot_id=snapshot_id)
+
+
+def _no_attachment(attachment_id: str) -> NotFound:
+    return lambda: exceptions.AttachmentNotFound(attachment_id=attachment_id)
+
+
+def _with_mountpoint(
+    connector: dict[str, typing.Any], mountpoint: str | None
+) -> dict[str, typing.Any]:
+    return connector if mountpoint is None else connector | {"mountpoint": mountpoint}
+
+
+def _volume(body: dict[str, typing.Any]) -> Volume:
+    return Volume(
+        id=body["id"],
+        status=body["status"],
+        size_gib=int(body["size"]),
+        bootable=str(body.get("bootable")).lower() == "true",
+        multiattach=bool(body.get("multiattach")),
+        availability_zone=body.get("availability_zone"),
+        volume_type=body.get("volume_type"),
+        image_metadata=dict(body.get("volume_image_metadata") or {}),
+        attachments=tuple(
+            VolumeUse(
+                attachment_id=use.get("attachment_id") or use["id"],
+                server_uuid=use.get("server_id"),
+                device=use.get("device"),
+            )
+            for use in body.get("attachments", ())
+        ),
+        service_uuid=body.get("service_uuid"),
+        # Before 3.48 there is no such field, and nothing to lock by.
+        shared_targets=body.get("shared_targets", False),
+        encrypted=bool(body.get("encrypted")),
+        name=body.get("name"),
+        snapshot_id=body.get("snapshot_id"),
+        migration_status=body.get("migration_status"),
+    )
+
+
+def _attachment(body: dict[str, typing.Any]) -> Attachment:
+    """Cinder lists the back end's data flat, beside ``driver_volume_type``."""
+    flat = body.get("connection_info") or None
+    connection_info = None
+    if flat and flat.get("driver_volume_type"):
+        connection_info = {
+            "driver_volume_type": flat["driver_volume_type"],
+            "data": {key: value for key, value in flat.items() if key not in _NOT_DATA},
+        }
+    return Attachment(
+        id=body["id"],
+        volume_id=body["volume_id"],
+        instance_uuid=body.get("instance"),
+        status=body["status"],
+        connection_info=connection_info,
+    )

@@ -1,0 +1,96 @@
+"""By attachment: create, update with the connector, complete; delete."""
+
+import typing
+
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import states
+from nova_lite.volume import cinder
+from nova_lite.volume import connector as seam
+from nova_lite.volume import host_side
+
+
+class AttachmentsFlow:
+    """:class:`nova_lite.volume.flow.AttachFlow` with Cinder's attachments."""
+
+    def __init__(self, client: cinder.CinderClient, volumes: host_side.HostVolumes | None) -> None:
+        self._cinder = client
+        self._volumes = volumes
+
+    def reserve(
+        self,
+        ctxt: context.RequestContext,
+        instance_uuid: str,
+        bdm: objects.BlockDeviceMapping,
+    ) -> None:
+        """Make an attachment without a host."""
+        if bdm.attachment_id:
+            return
+        attachment = self._cinder.create_attachment(ctxt, bdm.volume_id, instance_uuid)
+        bdm.attachment_id = attachment.id
+        bdm.phase = states.DevicePhase.RESERVED.value
+
+    def connect(
+        self,
+        ctxt: context.RequestContext,
+        bdm: objects.BlockDeviceMapping,
+        connector: dict[str, typing.Any],
+        mountpoint: str,
+    ) -> None:
+        """Give the attachment this host's connector, and connect the host."""
+        volume = self._cinder.get_volume(ctxt, bdm.volume_id)
+        host_side.refuse_encrypted(volume)
+        with seam.guard_connection(volume):
+            if host_side.must_export(bdm):
+                attachment = self._cinder.update_attachment(
+                    ctxt, bdm.attachment_id, connector, mountpoint
+                )
+                if attachment.connection_info is None:
+                    raise exceptions.RemoteServiceError(
+                        service="Cinder",
+                        reason=f"attachment {attachment.id} has no connection information",
+                    )
+                host_side.record(bdm, attachment.connection_info)
+            host_side.connect(self._volumes, bdm)
+
+    def complete(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
+        """Complete the attachment; a completed one stays as it is."""
+        self._cinder.complete_attachment(ctxt, bdm.attachment_id)
+        bdm.phase = states.DevicePhase.COMPLETE.value
+
+    def disconnect(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
+        """Disconnect this host.
+
+        If the process died before it saved the connection information, Cinder
+        still has it.
+        """
+        info = host_side.connection_info_of(bdm) or self._lost_connection_info(ctxt, bdm)
+        host_side.disconnect(ctxt, self._cinder, self._volumes, bdm, info)
+
+    def release(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
+        """Delete the attachment; gone is success. ``attachment_id`` is kept."""
+        if bdm.attachment_id:
+            self._cinder.delete_attachment(ctxt, bdm.attachment_id)
+
+    def begin_detaching(
+        self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
+    ) -> None:
+        """The volume becomes ``detaching``."""
+        self._cinder.begin_detaching(ctxt, bdm.volume_id)
+
+    def roll_detaching(
+        self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
+    ) -> None:
+        """The volume is ``in-use`` again."""
+        self._cinder.roll_detaching(ctxt, bdm.volume_id)
+
+    def _lost_connection_info(
+        self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
+    ) -> host_side.ConnectionInfo | None:
+        if not bdm.attachment_id:
+            return None
+        try:
+            return self._cinder.get_attachment(ctxt, bdm.attachment_id).connection_info
+        except exceptions.AttachmentNotFound:
+            return None

@@ -1,0 +1,110 @@
+"""The legacy way: reserve, initialize_connection, attach; terminate, detach.
+
+Cinder keeps no record that ties a reservation to a server here, so what must be
+undone follows from the device's phase and the volume's status. The connector is
+stashed in the connection information, since the connection must be terminated
+with the same one, maybe by another process.
+"""
+
+import typing
+
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import states
+from nova_lite.volume import cinder
+from nova_lite.volume import connector as seam
+from nova_lite.volume import host_side
+
+
+class ConnectionsFlow:
+    """:class:`nova_lite.volume.flow.AttachFlow` with Cinder's legacy calls."""
+
+    def __init__(self, client: cinder.CinderClient, volumes: host_side.HostVolumes | None) -> None:
+        self._cinder = client
+        self._volumes = volumes
+
+    def reserve(
+        self,
+        ctxt: context.RequestContext,
+        instance_uuid: str,
+        bdm: objects.BlockDeviceMapping,
+    ) -> None:
+        """The volume becomes ``attaching``."""
+        if bdm.phase is not None:
+            return
+        self._cinder.reserve_volume(ctxt, bdm.volume_id)
+        bdm.instance_uuid = instance_uuid
+        bdm.phase = states.DevicePhase.RESERVED.value
+
+    def connect(
+        self,
+        ctxt: context.RequestContext,
+        bdm: objects.BlockDeviceMapping,
+        connector: dict[str, typing.Any],
+        mountpoint: str,
+    ) -> None:
+        """Initialise the connection, and connect the host."""
+        volume = self._cinder.get_volume(ctxt, bdm.volume_id)
+        host_side.refuse_encrypted(volume)
+        with seam.guard_connection(volume):
+            if host_side.must_export(bdm):
+                info = self._cinder.initialize_connection(ctxt, bdm.volume_id, connector)
+                host_side.record(bdm, info | {"connector": connector})
+            bdm.device_name = mountpoint
+            host_side.connect(self._volumes, bdm)
+
+    def complete(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
+        """Attach the volume to the server; attached already is success."""
+        if self._use(ctxt, bdm) is None:
+            info = host_side.connection_info_of(bdm) or {}
+            mode = info.get("data", {}).get("access_mode", "rw")
+            self._cinder.attach_volume(
+                ctxt, bdm.volume_id, bdm.instance_uuid, bdm.device_name, mode
+            )
+        bdm.phase = states.DevicePhase.COMPLETE.value
+
+    def disconnect(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
+        """Disconnect this host."""
+        info = host_side.connection_info_of(bdm)
+        host_side.disconnect(ctxt, self._cinder, self._volumes, bdm, info)
+
+    def release(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
+        """Terminate the connection, then detach or unreserve. Phase None."""
+        if bdm.phase is None:
+            return
+        try:
+            volume = self._cinder.get_volume(ctxt, bdm.volume_id)
+            info = host_side.connection_info_of(bdm)
+            if info and "connector" in info:
+                self._cinder.terminate_connection(ctxt, bdm.volume_id, info["connector"])
+            use = _use_of(volume, bdm.instance_uuid)
+            if use is not None:
+                self._cinder.detach_volume(ctxt, bdm.volume_id, use.attachment_id)
+            elif volume.status == "attaching":
+                self._cinder.unreserve_volume(ctxt, bdm.volume_id)
+        except exceptions.VolumeNotFound:
+            pass
+        bdm.phase = None
+        bdm.connection_info = None
+
+    def begin_detaching(
+        self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
+    ) -> None:
+        """The volume becomes ``detaching``."""
+        self._cinder.begin_detaching(ctxt, bdm.volume_id)
+
+    def roll_detaching(
+        self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
+    ) -> None:
+        """The volume is ``in-use`` again."""
+        self._cinder.roll_detaching(ctxt, bdm.volume_id)
+
+    def _use(
+        self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
+    ) -> cinder.VolumeUse | None:
+        return _use_of(self._cinder.get_volume(ctxt, bdm.volume_id), bdm.instance_uuid)
+
+
+def _use_of(volume: cinder.Volume, instance_uuid: str) -> cinder.VolumeUse | None:
+    return next((use for use in volume.attachments if use.server_uuid == instance_uuid), None)

@@ -1,0 +1,120 @@
+"""The host's side of an attachment, which both flows share."""
+
+import json
+import logging
+import typing
+
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import states
+from nova_lite.volume import cinder
+from nova_lite.volume import connector
+
+LOG = logging.getLogger(__name__)
+
+ConnectionInfo = dict[str, typing.Any]
+
+
+class HostVolumes(typing.Protocol):
+    """What the flows need of the driver's ``VolumeOps``."""
+
+    def connect(self, connection_info: ConnectionInfo) -> None:
+        """Prepare the host. Connected is success."""
+
+    def disconnect(self, connection_info: ConnectionInfo) -> None:
+        """Undo :meth:`connect`. Not connected is success."""
+
+
+def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None:
+    """What Cinder said when the volume was exported, if it was."""
+    if not bdm.connection_info:
+        return None
+    return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
+
+
+def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> None:
+    """Keep Cinder's answer in the mapping. Phase ``connected``.
+
+    ``serial`` defaults to the volume's id and ``access_mode`` to ``rw``; a
+    ``multipath_id`` that an earlier connection found is kept.
+    """
+    data = dict(info.get("data") or {})
+    data.setdefault("access_mode", "rw")
+    earlier = connection_info_of(bdm) or {}
+    if "multipath_id" in earlier.get("data", {}):
+        data.setdefault("multipath_id", earlier["data"]["multipath_id"])
+    bdm.connection_info = json.dumps(
+        info | {"data": data, "serial": info.get("serial") or bdm.volume_id}
+    )
+    bdm.phase = states.DevicePhase.CONNECTED.value
+
+
+def connect(volumes: HostVolumes | None, bdm: objects.BlockDeviceMapping) -> None:
+    """Connect the host; if that fails, clean the host up and raise."""
+    info = connection_info_of(bdm)
+    if volumes is None or info is None:
+        raise AssertionError("connecting needs a host and connection information")
+    try:
+        volumes.connect(info)
+    except Exception:
+        try:
+            volumes.disconnect(info)
+        except Exception:
+            LOG.exception("Could not clean up after connecting volume %s failed", bdm.volume_id)
+        raise
+
+
+def disconnect(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    volumes: HostVolumes | None,
+    bdm: objects.BlockDeviceMapping,
+    info: ConnectionInfo | None,
+) -> None:
+    """Disconnect the host if it may be connected. Phase ``disconnected``."""
+    if info is not None:
+        if volumes is None:
+            raise AssertionError("disconnecting needs a host")
+        if info["driver_volume_type"] in connector.TRANSPORTS_WITHOUT_TARGETS:
+            volumes.disconnect(info)
+        else:
+            _disconnect_guarded(ctxt, client, volumes, bdm, info)
+    bdm.phase = states.DevicePhase.DISCONNECTED.value
+
+
+def _disconnect_guarded(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    volumes: HostVolumes,
+    bdm: objects.BlockDeviceMapping,
+    info: ConnectionInfo,
+) -> None:
+    try:
+        volume = client.get_volume(ctxt, bdm.volume_id)
+    except exceptions.VolumeNotFound:
+        # Nobody else can share what is gone.
+        volumes.disconnect(info)
+        return
+    with connector.guard_connection(volume):
+        volumes.disconnect(info)
+
+
+def refuse_encrypted(volume: cinder.Volume) -> None:
+    """Never give a guest the ciphertext of an encrypted volume (CVE-2017-18191).
+
+    :raises nova_lite.exceptions.InvalidVolume: it is encrypted.
+    """
+    if volume.encrypted:
+        raise exceptions.InvalidVolume(
+            reason=f"volume {volume.id} is encrypted, and this host cannot open it"
+        )
+
+
+def must_export(bdm: objects.BlockDeviceMapping) -> bool:
+    """Whether the volume is not exported to this host yet."""
+    return bdm.connection_info is None or bdm.phase in (
+        None,
+        states.DevicePhase.RESERVED,
+        states.DevicePhase.DISCONNECTED,
+    )
