@@ -247,6 +247,12 @@ class HypervisorUnavailable(NovaLiteError):
     http_status = 503
 
 
+class HypervisorError(NovaLiteError):
+    """The hypervisor refused or failed something."""
+
+    template = "The hypervisor failed: {reason}"
+
+
 class UnsupportedByDriver(NovaLiteError):
     """The hypervisor driver lacks the capability."""
 
@@ -261,3 +267,22 @@ class ImageUnacceptable(InvalidInput):
     """An image that must not or cannot be used."""
 
     template = "Image {image_id} is unacceptable: {reason}"
+
+
+class FlavorDiskTooSmall(InvalidInput):
+    """The image is larger than the root disk it should fill."""
+
+    template = (
+        "Image {image_id} needs a disk of {virtual_size_bytes} bytes, "
+        "but the flavor's root disk has {root_gib} GiB."
+    )
+
+
+class DiskToolFailed(NovaLiteError):
+    """A program that works on disk files (qemu-img, mkfs) failed.
+
+    ``reason`` is the program's own words and may name host paths: for logs
+    and administrators.
+    """
+
+    template = "{tool} failed: {reason}"

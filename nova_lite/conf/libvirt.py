@@ -1,7 +1,119 @@
-"""``[libvirt]``."""
+"""``[libvirt]``: the driver for QEMU and KVM guests."""
 
 from oslo_config import cfg
 
 GROUP = "libvirt"
 
-OPTS: list[cfg.Opt] = []
+OPTS = [
+    cfg.StrOpt(
+        "connection_uri",
+        default="qemu:///system",
+        help="libvirt's connection URI.",
+    ),
+    cfg.StrOpt(
+        "virt_type",
+        default="auto",
+        choices=[
+            ("auto", "KVM if a probe guest really runs on it, else QEMU's emulation"),
+            ("kvm", "hardware virtualisation"),
+            ("qemu", "emulation (TCG): slow, works everywhere"),
+        ],
+        help="How guests are run.",
+    ),
+    cfg.FloatOpt(
+        "kvm_probe_timeout_s",
+        default=3.0,
+        min=0.1,
+        help="Seconds the probe guest of ``virt_type = auto`` has to run on KVM. The answer "
+        "is remembered until the host reboots.",
+    ),
+    cfg.StrOpt(
+        "emulator_path",
+        default="/usr/bin/qemu-system-x86_64",
+        help="The QEMU that the KVM probe starts.",
+    ),
+    cfg.StrOpt(
+        "images_type",
+        default="qcow2",
+        choices=[
+            ("raw", "a full copy of the image in each server's directory"),
+            ("qcow2", "a copy-on-write file over a shared base in ``_base``"),
+            ("flat", "raw, without hole punching: all blocks are allocated at once"),
+        ],
+        help="Storage of local disks (root, ephemeral, swap).",
+    ),
+    cfg.BoolOpt(
+        "force_raw_images",
+        default=True,
+        help="Convert images to raw when they enter the image cache, so that nothing a "
+        "user uploaded is ever parsed again.",
+    ),
+    cfg.StrOpt(
+        "image_cache_subdirectory_name",
+        default="_base",
+        help="Folder of ``[compute] instances_path`` with the base files of local disks.",
+    ),
+    cfg.StrOpt(
+        "default_ephemeral_format",
+        default="ext4",
+        choices=["ext4", "vfat"],
+        help="File system of ephemeral disks for which the request names none.",
+    ),
+    cfg.StrOpt(
+        "disk_cachemode",
+        default="none",
+        choices=["none", "writeback", "writethrough", "directsync", "unsafe"],
+        help="QEMU's cache mode of file disks. ``none`` needs O_DIRECT; where the file "
+        "system lacks it, ``writeback`` is used.",
+    ),
+    cfg.StrOpt(
+        "cpu_mode",
+        default="auto",
+        choices=[
+            ("auto", "host-model on KVM, maximum on QEMU"),
+            ("host-model", "the closest named model"),
+            ("host-passthrough", "exactly the host's processor"),
+            ("maximum", "everything the emulator can do"),
+        ],
+        help="The guests' processor.",
+    ),
+    cfg.IntOpt(
+        "num_pcie_ports",
+        default=16,
+        min=1,
+        max=28,
+        help="PCIe root ports of a guest: how many devices, disks at boot and volumes "
+        "plugged in later together, it can have.",
+    ),
+    cfg.IntOpt(
+        "device_detach_attempts",
+        default=8,
+        min=1,
+        help="How often a guest is asked to release a volume.",
+    ),
+    cfg.FloatOpt(
+        "device_detach_timeout_s",
+        default=20.0,
+        min=0.1,
+        help="Seconds to wait for the guest's answer to each request to release a volume.",
+    ),
+    cfg.IntOpt(
+        "qemu_img_timeout_s",
+        default=1800,
+        min=1,
+        help="Seconds a qemu-img process may run.",
+    ),
+    cfg.IntOpt(
+        "qemu_img_memory_limit_mib",
+        default=1024,
+        min=128,
+        help="Address space of a qemu-img process: a hostile image cannot take more.",
+    ),
+    cfg.IntOpt(
+        "qemu_img_cpu_limit_s",
+        default=30,
+        min=1,
+        help="CPU seconds of a qemu-img process that only reads an image's header. "
+        "Conversions may use ``qemu_img_timeout_s``.",
+    ),
+]

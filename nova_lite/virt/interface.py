@@ -22,6 +22,9 @@ from nova_lite.virt import capabilities
 ConnectionInfo = dict[str, typing.Any]
 """Cinder's ``connection_info``: ``driver_volume_type``, ``data``, ``serial``."""
 
+CONSOLE_BYTES_KEPT = 100 * 1024
+"""How much of a console's end :meth:`ConsoleOps.output` gives."""
+
 
 @dataclasses.dataclass(frozen=True)
 class HostResources:
@@ -253,10 +256,30 @@ class HostOps(abc.ABC):
 class Driver(typing.Protocol):
     """A whole driver: its parts and what they can do."""
 
-    capabilities: capabilities.Capabilities
-    guests: GuestOps
-    power: PowerOps
-    disks: DiskOps
-    volumes: VolumeOps
-    consoles: ConsoleOps
-    host: HostOps
+    @property
+    def capabilities(self) -> capabilities.Capabilities:
+        """What callers consult before they act."""
+
+    @property
+    def guests(self) -> GuestOps:
+        """Life of guests."""
+
+    @property
+    def power(self) -> PowerOps:
+        """Power of guests."""
+
+    @property
+    def disks(self) -> DiskOps:
+        """Local disks."""
+
+    @property
+    def volumes(self) -> VolumeOps:
+        """Volumes on the host and in guests."""
+
+    @property
+    def consoles(self) -> ConsoleOps:
+        """Serial consoles."""
+
+    @property
+    def host(self) -> HostOps:
+        """The host itself."""

@@ -1,0 +1,370 @@
+"""A hypervisor that runs no guests but keeps track of everything.
+
+It is complete: it passes the conformance suite that libvirt passes. It is
+also strict, to catch callers in the wrong order: a guest cannot have a volume
+that was not connected or a disk that was not made, and a volume that a guest
+has cannot be disconnected. ``driver.faults`` makes any call fail, hang, be
+slow or die.
+"""
+
+import collections.abc
+import dataclasses
+import json
+import pathlib
+import platform
+import typing
+
+from oslo_config import cfg
+
+from nova_lite import durable
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import states
+from nova_lite.virt import capabilities
+from nova_lite.virt import faults
+from nova_lite.virt import identity
+from nova_lite.virt import interface
+from nova_lite.virt import naming
+
+HYPERVISOR_VERSION = 1_000_000
+
+
+@dataclasses.dataclass
+class FakeGuest:
+    """One guest. ``volumes`` is the volume's id -> target name (``vdb``)."""
+
+    name: str
+    power_state: states.PowerState
+    local_disks: dict[str, str] = dataclasses.field(default_factory=dict)
+    volumes: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class World:
+    """Everything the fake host has; outlives the driver if a path is given.
+
+    No connection_info is kept, only volume ids: it holds secrets.
+    """
+
+    path: pathlib.Path | None = None
+    guests: dict[str, FakeGuest] = dataclasses.field(default_factory=dict)
+    local_disks: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Instance -> target name -> file name."""
+    connected: set[str] = dataclasses.field(default_factory=set)
+    """Ids of the volumes this host is connected to."""
+
+    def guest(self, instance_uuid: str) -> FakeGuest:
+        """The guest, or :exc:`~nova_lite.exceptions.GuestNotFound`."""
+        try:
+            return self.guests[instance_uuid]
+        except KeyError:
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid) from None
+
+    def save(self) -> None:
+        """Write it down, if it is to outlive the process."""
+        if self.path is None:
+            return
+        content = {
+            "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
+            "local_disks": self.local_disks,
+            "connected": sorted(self.connected),
+        }
+        durable.write_text(self.path, json.dumps(content))
+
+    def load(self) -> None:
+        """Read what an earlier process wrote down."""
+        if self.path is None or not self.path.exists():
+            return
+        content = json.loads(self.path.read_text())
+        self.guests = {
+            uuid: FakeGuest(**{**guest, "power_state": states.PowerState(guest["power_state"])})
+            for uuid, guest in content["guests"].items()
+        }
+        self.local_disks = content["local_disks"]
+        self.connected = set(content["connected"])
+
+
+class _Part:
+    """What the parts share: the world and the planned faults."""
+
+    part: typing.ClassVar[str]
+
+    def __init__(self, world: World, injected: faults.Faults) -> None:
+        self.world = world
+        self.faults = injected
+
+
+class FakeGuests(_Part, interface.GuestOps):
+    """Guests as entries of a dictionary."""
+
+    part = "guests"
+
+    def __init__(self, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self._callbacks: list[collections.abc.Callable[[interface.GuestInfo], None]] = []
+
+    @faults.injectable
+    def spawn(
+        self,
+        instance: objects.Instance,
+        image_meta: objects.ImageMeta,
+        block_device_info: interface.BlockDeviceInfo,
+        root_image: interface.RootImage | None,
+    ) -> None:
+        """Define a running guest.
+
+        :raises nova_lite.exceptions.HypervisorError: it exists, its disks do
+            not, or one of its volumes is not connected.
+        """
+        if instance.uuid in self.world.guests:
+            raise exceptions.HypervisorError(reason=f"guest {instance.uuid} exists already")
+        if instance.uuid not in self.world.local_disks:
+            raise exceptions.HypervisorError(reason=f"no disks were made for {instance.uuid}")
+        volumes = {}
+        for device in block_device_info["block_device_mapping"]:
+            volume_id = naming.volume_id_of(device["connection_info"])
+            _require_connected(self.world, volume_id)
+            volumes[volume_id] = naming.target_name(device["mount_device"])
+        self.world.guests[instance.uuid] = FakeGuest(
+            name=naming.guest_name(instance.uuid),
+            power_state=states.PowerState.RUNNING,
+            local_disks=dict(self.world.local_disks[instance.uuid]),
+            volumes=volumes,
+        )
+        self.world.save()
+
+    @faults.injectable
+    def destroy(self, instance_uuid: str) -> None:
+        """Forget the guest."""
+        if self.world.guests.pop(instance_uuid, None) is not None:
+            self.world.save()
+
+    @faults.injectable
+    def list_guests(self) -> list[interface.GuestInfo]:
+        """All guests."""
+        return [_info(uuid, guest) for uuid, guest in self.world.guests.items()]
+
+    @faults.injectable
+    def info(self, instance_uuid: str) -> interface.GuestInfo:
+        """One guest."""
+        return _info(instance_uuid, self.world.guest(instance_uuid))
+
+    def on_lifecycle_event(
+        self, callback: collections.abc.Callable[[interface.GuestInfo], None]
+    ) -> None:
+        """Call back at :meth:`change_power_state`."""
+        self._callbacks.append(callback)
+
+    def change_power_state(self, instance_uuid: str, power_state: states.PowerState) -> None:
+        """Do what a guest does by itself: shut down, crash, pause."""
+        guest = self.world.guest(instance_uuid)
+        guest.power_state = power_state
+        self.world.save()
+        for callback in self._callbacks:
+            callback(_info(instance_uuid, guest))
+
+
+class FakePower(_Part, interface.PowerOps):
+    """Power as a value."""
+
+    part = "power"
+
+    @faults.injectable
+    def power_on(self, instance_uuid: str) -> None:
+        """Set it to running."""
+        self.world.guest(instance_uuid).power_state = states.PowerState.RUNNING
+        self.world.save()
+
+    @faults.injectable
+    def power_off(self, instance_uuid: str, timeout_s: float) -> None:
+        """Set it to shut down; fake guests always obey."""
+        self.world.guest(instance_uuid).power_state = states.PowerState.SHUTDOWN
+        self.world.save()
+
+
+class FakeDisks(_Part, interface.DiskOps):
+    """Local disks as file names."""
+
+    part = "disks"
+
+    @faults.injectable
+    def create(
+        self,
+        instance: objects.Instance,
+        block_device_info: interface.BlockDeviceInfo,
+        root_image: interface.RootImage | None,
+    ) -> None:
+        """Remember which files there would be."""
+        disks = {}
+        if root_image is not None:
+            root = block_device_info["root_device_name"] or "vda"
+            disks[naming.target_name(root)] = "disk"
+        for index, ephemeral in enumerate(block_device_info["ephemerals"]):
+            disks[naming.target_name(ephemeral["device_name"])] = f"disk.eph{index}"
+        swap = block_device_info["swap"]
+        if swap is not None:
+            disks[naming.target_name(swap["device_name"])] = "disk.swap"
+        self.world.local_disks[instance.uuid] = disks
+        self.world.save()
+
+    @faults.injectable
+    def remove(self, instance_uuid: str) -> None:
+        """Forget the files."""
+        if self.world.local_disks.pop(instance_uuid, None) is not None:
+            self.world.save()
+
+    @faults.injectable
+    def list_instances(self) -> list[str]:
+        """Every server with files."""
+        return list(self.world.local_disks)
+
+
+class FakeVolumes(_Part, interface.VolumeOps):
+    """Volumes as ids in sets."""
+
+    part = "volumes"
+
+    def __init__(self, conf: cfg.ConfigOpts, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self._conf = conf
+
+    @faults.injectable
+    def connector(self) -> dict[str, typing.Any]:
+        """A connector of this host."""
+        return naming.host_connector(self._conf)
+
+    @faults.injectable
+    def connect(self, connection_info: interface.ConnectionInfo) -> None:
+        """Remember the volume's id."""
+        self.world.connected.add(naming.volume_id_of(connection_info))
+        self.world.save()
+
+    @faults.injectable
+    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
+        """Forget the volume's id.
+
+        :raises nova_lite.exceptions.HypervisorError: a guest still has it.
+        """
+        volume_id = naming.volume_id_of(connection_info)
+        for uuid, guest in self.world.guests.items():
+            if volume_id in guest.volumes:
+                raise exceptions.HypervisorError(reason=f"guest {uuid} uses volume {volume_id}")
+        self.world.connected.discard(volume_id)
+        self.world.save()
+
+    @faults.injectable
+    def plug(self, instance_uuid: str, device: interface.VolumeDevice) -> None:
+        """Give it to the guest.
+
+        :raises nova_lite.exceptions.HypervisorError: it is not connected.
+        """
+        guest = self.world.guest(instance_uuid)
+        volume_id = naming.volume_id_of(device["connection_info"])
+        if volume_id in guest.volumes:
+            return
+        _require_connected(self.world, volume_id)
+        taken = {*guest.local_disks, *guest.volumes.values()}
+        target = naming.target_name(device["mount_device"])
+        guest.volumes[volume_id] = naming.free_target_name(target, taken)
+        self.world.save()
+
+    @faults.injectable
+    def unplug(self, instance_uuid: str, volume_id: str) -> None:
+        """Take it from the guest."""
+        guest = self.world.guests.get(instance_uuid)
+        if guest is not None and guest.volumes.pop(volume_id, None) is not None:
+            self.world.save()
+
+    @faults.injectable
+    def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
+        """Local disks, then volumes."""
+        guest = self.world.guest(instance_uuid)
+        local = [
+            interface.GuestDisk(target, None, f"{instance_uuid}/{file_name}")
+            for target, file_name in guest.local_disks.items()
+        ]
+        volumes = [
+            interface.GuestDisk(target, volume_id, f"volume-{volume_id}")
+            for volume_id, target in guest.volumes.items()
+        ]
+        return local + volumes
+
+
+class FakeConsoles(_Part, interface.ConsoleOps):
+    """Consoles as text that tests may set."""
+
+    part = "consoles"
+
+    def __init__(self, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self.texts: dict[str, bytes] = {}
+
+    @faults.injectable
+    def output(self, instance_uuid: str) -> bytes:
+        """What was set, or a line that says whose console it is."""
+        self.world.guest(instance_uuid)
+        text = self.texts.get(instance_uuid, f"fake console of {instance_uuid}\n".encode())
+        return text[-interface.CONSOLE_BYTES_KEPT :]
+
+
+class FakeHost(_Part, interface.HostOps):
+    """A host of configured size."""
+
+    part = "host"
+
+    def __init__(self, conf: cfg.ConfigOpts, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self._conf = conf
+
+    @faults.injectable
+    def start(self) -> None:
+        """Read back what an earlier process kept."""
+        self.world.load()
+
+    @faults.injectable
+    def resources(self) -> interface.HostResources:
+        """The sizes of ``[fake]``."""
+        return interface.HostResources(
+            hypervisor_hostname=self._conf.host,
+            hypervisor_type="fake",
+            hypervisor_version=HYPERVISOR_VERSION,
+            vcpus=self._conf.fake.vcpus,
+            memory_mib=self._conf.fake.memory_mib,
+            disk_gib=self._conf.fake.disk_gib,
+            architecture=platform.machine(),
+        )
+
+    @faults.injectable
+    def node_uuid(self) -> str:
+        """From ``$state_path/compute_id``."""
+        return identity.node_uuid(self._conf.state_path)
+
+
+class FakeDriver:
+    """The whole driver: an :class:`nova_lite.virt.interface.Driver`.
+
+    ``faults`` plans failures; ``world`` is what there is, for tests to look at.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        path = pathlib.Path(conf.state_path) / "fake_driver.json" if conf.fake.persist else None
+        self.world = World(path)
+        self.faults = faults.Faults()
+        for text in conf.fake.faults:
+            self.faults.plan_from_text(text)
+        self.capabilities = capabilities.Capabilities()
+        self.guests = FakeGuests(self.world, self.faults)
+        self.power = FakePower(self.world, self.faults)
+        self.disks = FakeDisks(self.world, self.faults)
+        self.volumes = FakeVolumes(conf, self.world, self.faults)
+        self.consoles = FakeConsoles(self.world, self.faults)
+        self.host = FakeHost(conf, self.world, self.faults)
+
+
+def _info(instance_uuid: str, guest: FakeGuest) -> interface.GuestInfo:
+    return interface.GuestInfo(instance_uuid, guest.name, guest.power_state)
+
+
+def _require_connected(world: World, volume_id: str) -> None:
+    if volume_id not in world.connected:
+        raise exceptions.HypervisorError(reason=f"volume {volume_id} is not connected")

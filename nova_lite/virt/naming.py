@@ -1,0 +1,55 @@
+"""Names that both drivers use: of guests, of their disks, of this host."""
+
+import collections.abc
+import itertools
+import platform
+import string
+import typing
+
+from oslo_config import cfg
+
+from nova_lite import exceptions
+
+
+def guest_name(instance_uuid: str) -> str:
+    """The hypervisor's name of a server: unique and at most 64 characters."""
+    return f"instance-{instance_uuid}"
+
+
+def volume_id_of(connection_info: dict[str, typing.Any]) -> str:
+    """The volume's id: what the guest sees as its disk's serial (S198).
+
+    :raises nova_lite.exceptions.InvalidVolume: the connection_info names none.
+    """
+    volume_id = connection_info.get("serial") or connection_info.get("data", {}).get("volume_id")
+    if not volume_id:
+        raise exceptions.InvalidVolume(reason="its connection_info has no serial")
+    return str(volume_id)
+
+
+def target_name(device_name: str) -> str:
+    """``vdb`` of ``/dev/vdb``."""
+    return device_name.removeprefix("/dev/")
+
+
+def free_target_name(wanted: str, taken: collections.abc.Container[str]) -> str:
+    """``wanted``, or the first free name of its kind: another disk may have
+    got the letter after the caller chose it."""
+    if wanted not in taken:
+        return wanted
+    prefix = wanted[:2]
+    letters = string.ascii_lowercase
+    names = itertools.chain(letters, (a + b for a in letters for b in letters))
+    return next(prefix + name for name in names if prefix + name not in taken)
+
+
+def host_connector(conf: cfg.ConfigOpts) -> dict[str, typing.Any]:
+    """What Cinder is told about this host, whatever the storage (S194)."""
+    return {
+        "host": conf.host,
+        "ip": conf.my_ip,
+        "platform": platform.machine(),
+        "os_type": "linux",
+        "multipath": False,
+        "do_local_attach": False,
+    }
