@@ -1,0 +1,272 @@
+"""Starting, finding again and stopping the daemons of a work directory.
+
+Standard library only: it runs before anything is installed.
+"""
+
+import abc
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import typing
+
+LOOPBACK = "127.0.0.1"
+STOP_TIMEOUT_S = 20.0
+
+
+class ServiceFailed(Exception):
+    """A daemon did not start; the message says why and where its log is."""
+
+
+def wait_until(
+    condition: typing.Callable[[], bool], timeout_s: float, interval_s: float = 0.1
+) -> bool:
+    """Poll ``condition``; False when ``timeout_s`` passed first."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(interval_s)
+    return True
+
+
+def started_ticks(pid: int) -> int | None:
+    """Start time of a live process in clock ticks since boot, else None."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Whether one could listen on this loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def port_answers(port: int, greeting: bytes = b"") -> bytes | None:
+    """Connect, say ``greeting`` and return the first bytes of the answer, or None."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+            if greeting:
+                connection.sendall(greeting)
+            return connection.recv(64)
+    except OSError:
+        return None
+
+
+def program(name: str, *places: str) -> str:
+    """Path of a program in PATH, the system directories or ``places``.
+
+    :raises ServiceFailed: it is not installed.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *places])
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise ServiceFailed(f"{name} is not installed; run: tools/install services")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """A process of ours, told by its start from a later one with the same pid."""
+
+    pid: int
+    started_ticks: int
+
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        # A child of ours that ended is a zombie until somebody asks.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+        return started_ticks(self.pid) == self.started_ticks
+
+    def stop(self) -> None:
+        """Ask it to end; if it does not listen, end its whole group."""
+        if not self.alive():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        wait_until(lambda: not self.alive(), STOP_TIMEOUT_S)
+        if self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            wait_until(lambda: not self.alive(), 5.0)
+
+
+class Work:
+    """The work directory: data, logs, and what is known of running daemons."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path.absolute()
+        self.logs = self.path / "logs"
+        self.env_file = self.path / "services.env"
+        self.logs.mkdir(parents=True, exist_ok=True)
+
+    def load(self, service: str) -> dict[str, typing.Any]:
+        """What was recorded of a service: ``ports``, ``processes``, ``env``."""
+        path = self.path / f"{service}.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def save(self, service: str, facts: dict[str, typing.Any]) -> None:
+        """Record, so that another run finds it."""
+        self._write(self.path / f"{service}.json", json.dumps(facts, indent=2) + "\n")
+
+    def write_env(self, services: typing.Iterable[str]) -> None:
+        """Write the environment of every running service to one file."""
+        lines = [
+            f"{key}={value}\n"
+            for service in services
+            for key, value in self.load(service).get("env", {}).items()
+        ]
+        self._write(self.env_file, "".join(lines))
+
+    @staticmethod
+    def _write(path: pathlib.Path, text: str) -> None:
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(text)
+        draft.replace(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the caller chose."""
+
+    ports: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Fixed main port by service; others get a free one."""
+    durable: bool = False
+    """Keep the databases' default durability instead of speed."""
+    management: bool = False
+    """RabbitMQ's management plugin."""
+
+
+class Service(abc.ABC):
+    """One daemon: how it is started, and how one knows that it answers."""
+
+    name: typing.ClassVar[str]
+    port_names: typing.ClassVar[tuple[str, ...]] = ()
+    start_timeout_s: typing.ClassVar[float] = 60.0
+
+    def __init__(self, work: Work, options: Options) -> None:
+        self.work = work
+        self.options = options
+        self.facts = work.load(self.name)
+        self.home = work.path / self.name
+        self.log = work.logs / f"{self.name}.log"
+
+    @abc.abstractmethod
+    def launch(self) -> None:
+        """Start the processes."""
+
+    @abc.abstractmethod
+    def answers(self) -> bool:
+        """Whether it does its work."""
+
+    @abc.abstractmethod
+    def env(self) -> dict[str, str]:
+        """What others need to reach it."""
+
+    def processes(self) -> list[Process]:
+        """What we started and still runs."""
+        recorded = [Process(*item) for item in self.facts.get("processes", [])]
+        return [process for process in recorded if process.alive()]
+
+    def running(self) -> bool:
+        """Whether our daemon runs and answers."""
+        return bool(self.processes()) and self.answers()
+
+    def start(self) -> str:
+        """Start if needed, and return when it answers.
+
+        :raises ServiceFailed: it did not.
+        """
+        if self.running():
+            return "runs already"
+        began = time.monotonic()
+        self.stop()
+        try:
+            self._choose_ports()
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.log.unlink(missing_ok=True)
+            self.launch()
+            if not wait_until(self._answers_or_died, self.start_timeout_s):
+                raise ServiceFailed(f"no answer in {self.start_timeout_s:.0f} s")
+        except ServiceFailed as error:
+            self.stop()
+            raise ServiceFailed(f"{error} (log: {self.log})") from None
+        self.facts["env"] = self.env()
+        self.work.save(self.name, self.facts)
+        return f"started in {time.monotonic() - began:.1f} s"
+
+    def stop(self) -> str:
+        """Stop what we started."""
+        processes = self.processes()
+        for process in reversed(processes):
+            process.stop()
+        self.facts["processes"] = []
+        self.facts.pop("env", None)
+        self.work.save(self.name, self.facts)
+        return "stopped" if processes else "was not running"
+
+    def port(self, name: str = "port") -> int:
+        """A chosen port."""
+        return int(self.facts["ports"][name])
+
+    def run(self, argv: list[str], **popen: typing.Any) -> None:
+        """A preparatory command, to its end.
+
+        :raises ServiceFailed: it failed.
+        """
+        with self.log.open("ab") as log:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=120, **popen
+            )
+        if done.returncode:
+            raise ServiceFailed(f"{argv[0]} ended with {done.returncode}")
+
+    def spawn(self, argv: list[str], **popen: typing.Any) -> None:
+        """A daemon in the foreground of a session of its own, recorded at once."""
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **popen,
+            )
+        self.facts["processes"].append((child.pid, started_ticks(child.pid) or 0))
+        self.work.save(self.name, self.facts)
+
+    def _answers_or_died(self) -> bool:
+        if len(self.processes()) < len(self.facts["processes"]):
+            raise ServiceFailed("it ended while starting")
+        return self.answers()
+
+    def _choose_ports(self) -> None:
+        ports = self.facts.setdefault("ports", {})
+        for name in self.port_names:
+            asked = self.options.ports.get(self.name, 0) if name == "port" else 0
+            if asked and not port_is_free(asked):
+                raise ServiceFailed(f"port {asked} is taken")
+            if asked or name not in ports or not port_is_free(ports[name]):
+                ports[name] = asked or free_port()
