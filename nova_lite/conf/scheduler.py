@@ -15,7 +15,8 @@ OPTS = [
             "resources",
             "image_properties",
         ],
-        help="Rules a host must pass, in order; names of modules in scheduler/filters.",
+        help="Rules a host must pass, in order; names of modules in scheduler/filters. "
+        "Each host is refused by the first rule it fails.",
     ),
     cfg.ListOpt(
         "enabled_weighers",
@@ -26,6 +27,25 @@ OPTS = [
         "host_subset_size",
         default=1,
         min=1,
-        help="The host is picked at random among so many of the best.",
+        help="The host is picked at random among so many of the best. More than 1 keeps "
+        "several schedulers from all trying the same host first.",
+    ),
+    cfg.FloatOpt(
+        "memory_weight_multiplier",
+        default=1.0,
+        help="How much free memory counts when hosts are ranked. Negative fills hosts up "
+        "before it takes the next; 0 ignores memory.",
+    ),
+    cfg.FloatOpt(
+        "vcpus_weight_multiplier",
+        default=1.0,
+        help="How much free virtual CPUs count when hosts are ranked; see "
+        "``memory_weight_multiplier``.",
+    ),
+    cfg.FloatOpt(
+        "disk_weight_multiplier",
+        default=1.0,
+        help="How much free local disk counts when hosts are ranked; see "
+        "``memory_weight_multiplier``.",
     ),
 ]

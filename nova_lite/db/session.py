@@ -21,6 +21,15 @@ from nova_lite import concurrency
 Connection = sa.Connection
 DuplicateKey = exc.IntegrityError
 
+P = typing.ParamSpec("P")
+R = typing.TypeVar("R")
+
+_DEADLOCK_ATTEMPTS = 5
+# MariaDB's "Deadlock found"; PostgreSQL's deadlock_detected and
+# serialization_failure. SQLite has one writer and therefore none.
+_MYSQL_DEADLOCKS = {1213}
+_POSTGRESQL_DEADLOCKS = {"40P01", "40001"}
+
 
 class Scope:
     """One database: a pool for autocommit and a pool for transactions."""
@@ -59,6 +68,27 @@ class Scope:
         """A transaction: committed at the end, rolled back on an error."""
         with self._one_writer, self.engine.begin() as connection:
             yield connection
+
+    def transact(
+        self,
+        function: collections.abc.Callable[typing.Concatenate[Connection, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run ``function(connection, ...)`` in a transaction, and run it again
+        when the database chose it to end a deadlock.
+
+        ``function`` must do nothing but talk to the database.
+        """
+        for _ in range(_DEADLOCK_ATTEMPTS - 1):
+            try:
+                with self.write() as connection:
+                    return function(connection, *args, **kwargs)
+            except exc.OperationalError as error:
+                if not _is_deadlock(error):
+                    raise
+        with self.write() as connection:
+            return function(connection, *args, **kwargs)
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -116,6 +146,13 @@ def _engine(
         if "isolation_level" not in options:
             event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _is_deadlock(error: exc.DBAPIError) -> bool:
+    code = getattr(error.orig, "pgcode", None)
+    if code is not None:
+        return code in _POSTGRESQL_DEADLOCKS
+    return bool(error.orig and error.orig.args and error.orig.args[0] in _MYSQL_DEADLOCKS)
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

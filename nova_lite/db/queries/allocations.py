@@ -1,0 +1,181 @@
+"""The allocation ledger: who holds how much of which node.
+
+A row of ``allocations`` and the node's ``*_used`` change in one transaction,
+always in that order, so that two claims cannot wait for each other.
+"""
+
+import collections.abc
+import dataclasses
+import typing
+
+import sqlalchemy as sa
+from oslo_utils import timeutils
+
+from nova_lite import exceptions
+from nova_lite.db import session
+from nova_lite.db.models import api
+from nova_lite.db.queries import upsert
+
+_NODES = api.compute_nodes
+_ALLOCATIONS = api.allocations
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resources:
+    """An amount of each resource that a host can run out of."""
+
+    vcpus: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            self.vcpus + other.vcpus,
+            self.memory_mib + other.memory_mib,
+            self.disk_gib + other.disk_gib,
+        )
+
+    def __sub__(self, other: "Resources") -> "Resources":
+        return Resources(
+            self.vcpus - other.vcpus,
+            self.memory_mib - other.memory_mib,
+            self.disk_gib - other.disk_gib,
+        )
+
+
+RESOURCES = tuple(field.name for field in dataclasses.fields(Resources))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a consumer (a server's uuid) holds of a node."""
+
+    consumer_uuid: str
+    node_uuid: str
+    resources: Resources
+
+
+def claim(
+    tx: session.Connection, consumer_uuid: str, node_uuid: str, resources: Resources
+) -> None:
+    """Take ``resources`` of the node, if it has them. Call it in a transaction.
+
+    A consumer that holds an allocation on the node already has what it wants:
+    that is success, and is counted once. The row comes first and the node
+    second, so that the lock every other claim waits for is held for one
+    statement only.
+
+    :raises ClaimFailed: the node has no room, or is gone. The transaction must
+        be rolled back, which leaving ``write()`` by the error does.
+    """
+    row = dataclasses.asdict(resources) | {
+        "consumer_uuid": consumer_uuid,
+        "node_uuid": node_uuid,
+        "created_at": timeutils.utcnow(),
+    }
+    if not upsert.insert_if_absent(tx, _ALLOCATIONS, row):
+        return
+    taken = tx.execute(
+        sa.update(_NODES)
+        .where(_NODES.c.uuid == node_uuid, *_has_room(resources))
+        .values(_used_after(resources, 1))
+    )
+    if taken.rowcount == 0:
+        raise exceptions.ClaimFailed(reason="the host has no room left for the server")
+
+
+def release(tx: session.Connection, consumer_uuid: str, node_uuid: str | None = None) -> bool:
+    """Give back what the consumer holds, everywhere or of one node. Call it in
+    a transaction. Doing it twice gives back once.
+
+    :returns: whether there was anything to give back.
+    """
+    held = _ALLOCATIONS.c.consumer_uuid == consumer_uuid
+    if node_uuid is not None:
+        held &= _ALLOCATIONS.c.node_uuid == node_uuid
+    # Only who deleted a row gives back what it said. In an order of their own,
+    # so that two releases do not wait for each other.
+    rows = sorted(_delete(tx, held), key=lambda row: row.node_uuid)
+    for row in rows:
+        tx.execute(
+            sa.update(_NODES)
+            .where(_NODES.c.uuid == row.node_uuid)
+            .values(_used_after(row.resources, -1))
+        )
+    return bool(rows)
+
+
+def move(tx: session.Connection, from_uuid: str, to_uuid: str, node_uuid: str) -> bool:
+    """Hand an allocation over to another consumer; the node does not notice.
+
+    A migration takes over what its server holds of the source this way, so
+    that the server can claim its destination.
+
+    :returns: whether ``from_uuid`` held one.
+    """
+    moved = tx.execute(
+        sa.update(_ALLOCATIONS)
+        .where(
+            _ALLOCATIONS.c.consumer_uuid == from_uuid,
+            _ALLOCATIONS.c.node_uuid == node_uuid,
+        )
+        .values(consumer_uuid=to_uuid)
+    )
+    return moved.rowcount > 0
+
+
+def get_for_consumer(tx: session.Connection, consumer_uuid: str) -> list[Allocation]:
+    """What the consumer holds, by node."""
+    rows = tx.execute(
+        sa.select(_ALLOCATIONS)
+        .where(_ALLOCATIONS.c.consumer_uuid == consumer_uuid)
+        .order_by(_ALLOCATIONS.c.id)
+    )
+    return [_to_allocation(row) for row in rows]
+
+
+def used_column(resource: str) -> sa.Column[int]:
+    """The column of compute_nodes that counts what is allocated."""
+    return typing.cast("sa.Column[int]", _NODES.c[f"{resource}_used"])
+
+
+def capacity(resource: str) -> sa.ColumnElement[float]:
+    """How much of a resource a node may sell, as SQL."""
+    total, reserved = _NODES.c[resource], _NODES.c[f"{resource}_reserved"]
+    return typing.cast(
+        "sa.ColumnElement[float]", (total - reserved) * _NODES.c[f"{resource}_ratio"]
+    )
+
+
+def _has_room(resources: Resources) -> collections.abc.Iterator[sa.ColumnElement[bool]]:
+    for resource in RESOURCES:
+        amount = getattr(resources, resource)
+        # A server that takes none of it is welcome on a host that is over it.
+        if amount:
+            yield used_column(resource) + amount <= capacity(resource)
+
+
+def _used_after(resources: Resources, sign: int) -> dict[str, sa.ColumnElement[int]]:
+    return {
+        f"{resource}_used": used_column(resource) + sign * getattr(resources, resource)
+        for resource in RESOURCES
+    }
+
+
+def _delete(tx: session.Connection, condition: sa.ColumnElement[bool]) -> list[Allocation]:
+    delete = sa.delete(_ALLOCATIONS).where(condition)
+    if tx.dialect.delete_returning:
+        rows = tx.execute(delete.returning(_ALLOCATIONS)).all()
+    else:
+        # MySQL proper.
+        rows = tx.execute(sa.select(_ALLOCATIONS).where(condition).with_for_update()).all()
+        tx.execute(delete)
+    return [_to_allocation(row) for row in rows]
+
+
+def _to_allocation(row: sa.Row[typing.Any]) -> Allocation:
+    return Allocation(
+        row.consumer_uuid,
+        row.node_uuid,
+        Resources(row.vcpus, row.memory_mib, row.disk_gib),
+    )
