@@ -217,6 +217,15 @@ def finish(
     _insert_steps(connection, operation.id, steps)
 
 
+def add_steps(
+    connection: session.Connection,
+    operation: objects.Operation,
+    steps: list[objects.Step],
+) -> None:
+    """Record steps that are over."""
+    _insert_steps(connection, operation.id, steps)
+
+
 def get_by_id(connection: session.Connection, operation_id: str) -> objects.Operation | None:
     """One operation without its steps, or None."""
     row = connection.execute(
@@ -271,13 +280,17 @@ def running(
     connection: session.Connection,
     *,
     owner: str | None = None,
+    owner_prefix: str | None = None,
     silent_since: datetime.datetime | None = None,
 ) -> list[tuple[objects.Operation, context.RequestContext]]:
     """Operations under way with the context they run in, oldest first: those
-    of one owner, or those without a sign of life since a time."""
+    of one owner, of owners whose names begin alike, or those without a sign of
+    life since a time."""
     query = _actions.select().where(_actions.c.status == str(states.OperationStatus.RUNNING))
     if owner is not None:
         query = query.where(_actions.c.owner == owner)
+    if owner_prefix is not None:
+        query = query.where(_actions.c.owner.startswith(owner_prefix, autoescape=True))
     if silent_since is not None:
         query = query.where(_actions.c.heartbeat_at < silent_since)
     return [

@@ -1,0 +1,62 @@
+"""Deleting servers that no host can delete: they never had one, or it is down."""
+
+import logging
+
+from nova_lite import context
+from nova_lite import objects
+from nova_lite.conductor import owner
+from nova_lite.conductor import updates
+from nova_lite.db import session
+from nova_lite.db.queries import block_devices
+from nova_lite.db.queries import operations
+from nova_lite.volume import cinder
+from nova_lite.volume import removal
+
+LOG = logging.getLogger(__name__)
+
+MAX_TRIES = 3
+"""How often a volume that cannot be released is tried before the server goes
+without it; what is left is named in the journal."""
+
+
+class Deleter:
+    """Local delete: volumes, allocation and rows; the guest, if there is one on
+    a dead host, is removed when that host returns."""
+
+    def __init__(
+        self,
+        host: str,
+        database: session.Database,
+        client: cinder.CinderClient,
+        writer: updates.Updates,
+    ) -> None:
+        self._host = host
+        self._database = database
+        self._cinder = client
+        self._updates = writer
+
+    def delete(self, ctxt: context.RequestContext, operation: objects.Operation) -> None:
+        """Do it, or leave it to the reaper to try again when Cinder fails.
+
+        :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+        """
+        arguments = dict(operation.arguments)
+        arguments["tries"] = arguments.get("tries", 0) + 1
+        operation = self._database.cell.transact(
+            operations.hand_over,
+            operation,
+            owner=owner.new_claim(self._host),
+            step="release_volumes",
+            arguments=arguments,
+        )
+        with self._database.cell.read() as connection:
+            devices = block_devices.list_for_instance(connection, operation.instance_uuid)
+        left = removal.release_all(ctxt, self._cinder, devices, None)
+        if left and arguments["tries"] < MAX_TRIES:
+            LOG.warning(
+                "Delete of %s is tried again later: %s", operation.instance_uuid, "; ".join(left)
+            )
+            return
+        message = f"Left behind: {'; '.join(left)}" if left else None
+        self._updates.finish(operation, objects.Outcome(succeeded=True, message=message))
+        LOG.info("Deleted %s", operation.instance_uuid)

@@ -1,0 +1,25 @@
+"""Names under which conductors own work in the database."""
+
+from oslo_utils import uuidutils
+
+ANY = "conductor"
+"""Work that any conductor may take."""
+API = "api"
+"""Work that the API is still preparing."""
+
+
+def this_conductor(host: str) -> str:
+    """Prefix of all that the conductor on a host owns; a conductor that starts
+    finds by it what its predecessor left."""
+    return f"conductor@{host}#"
+
+
+def new_claim(host: str) -> str:
+    """An owner's name that is used for one claim only, so that a doubled
+    message cannot take it for its own."""
+    return this_conductor(host) + uuidutils.generate_uuid()
+
+
+def is_conductor(owner: str | None) -> bool:
+    """Whether a conductor, and no compute host, owns it."""
+    return owner is not None and (owner == ANY or owner.startswith("conductor@"))

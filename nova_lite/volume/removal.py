@@ -1,0 +1,61 @@
+"""Giving back the volumes of a server that goes away."""
+
+import collections.abc
+import logging
+
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite.volume import cinder
+from nova_lite.volume import flow
+from nova_lite.volume import host_side
+
+LOG = logging.getLogger(__name__)
+
+
+def release_all(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    devices: collections.abc.Iterable[objects.BlockDeviceMapping],
+    volumes: host_side.HostVolumes | None,
+) -> list[str]:
+    """Release every volume, and delete those that go with their server.
+
+    One volume that cannot be released does not keep the others.
+
+    :param volumes: this host's side, which is disconnected first; None where
+        no host is involved.
+    :returns: a line for each volume that is left behind in some way.
+    """
+    left = []
+    for device in devices:
+        if not device.is_volume or not device.volume_id:
+            continue
+        try:
+            release(ctxt, client, device, volumes)
+        except exceptions.NovaLiteError as error:
+            LOG.warning("Volume %s is left behind: %s", device.volume_id, error.message)
+            left.append(f"volume {device.volume_id}: {error.message}")
+    return left
+
+
+def release(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    device: objects.BlockDeviceMapping,
+    volumes: host_side.HostVolumes | None,
+) -> None:
+    """Disconnect, release and, where asked for, delete one volume. What is
+    gone already is success.
+
+    :raises nova_lite.exceptions.NovaLiteError: Cinder or the host refuses.
+    """
+    way = flow.flow_for(ctxt, device, client, volumes)
+    if volumes is not None:
+        way.disconnect(ctxt, device)
+    try:
+        way.release(ctxt, device)
+        if device.delete_on_termination:
+            client.delete_volume(ctxt, device.volume_id)
+    except exceptions.VolumeNotFound:
+        LOG.info("Volume %s is gone already", device.volume_id)
