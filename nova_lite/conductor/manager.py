@@ -103,9 +103,11 @@ class ConductorManager(conductor_rpc.ConductorEndpoint):
         """A device has changed."""
         self._updates.save_block_device(operation, device)
 
-    def get_host_work(self, ctxt: context.RequestContext, host: str) -> objects.HostWork:
+    def get_host_work(
+        self, ctxt: context.RequestContext, host: str, operation_ids: list[str]
+    ) -> objects.HostWork:
         """What a host is responsible for."""
-        return self._updates.host_work(host)
+        return self._updates.host_work(host, operation_ids)
 
     def report_service(
         self,

@@ -71,7 +71,22 @@ class Updates:
             self.release_everything(operation.instance_uuid)
         elif transition is transitions.CREATE and not outcome.succeeded:
             self._release_failed_host(operation)
-        self._database.cell.transact(_finish, operation, outcome, deleted)
+        try:
+            self._database.cell.transact(_finish, operation, outcome, deleted)
+        except exceptions.OperationSuperseded:
+            if not self._is_finished(operation):
+                raise
+
+    def _is_finished(self, operation: objects.Operation) -> bool:
+        """Whether the same ticket has finished before: then only our answer
+        got lost, and it is told again."""
+        with self._database.cell.read() as connection:
+            now = operations.get_by_id(connection, operation.id)
+        return (
+            now is not None
+            and now.finished_at is not None
+            and (now.attempt, now.owner) == (operation.attempt, operation.owner)
+        )
 
     def release_everything(self, instance_uuid: str) -> None:
         """What the API database holds for a server that is gone."""
@@ -85,18 +100,21 @@ class Updates:
             raise exceptions.OperationSuperseded(operation_id=operation.id)
         self._ledger.release(operation.instance_uuid)
 
-    def host_work(self, host: str) -> objects.HostWork:
-        """Everything a host is responsible for."""
+    def host_work(self, host: str, operation_ids: list[str]) -> objects.HostWork:
+        """Everything a host is responsible for, or asks about."""
         with self._database.cell.read() as connection:
             servers = instances.list_on_host(connection, host)
             devices = block_devices.list_for_instances(
                 connection, [server.uuid for server in servers]
             )
-            running = operations.running(connection, owner=host)
+            running = [operation for operation, _ in operations.running(connection, owner=host)]
+            asked = operations.list_by_id(
+                connection, set(operation_ids) - {operation.id for operation in running}
+            )
         return objects.HostWork(
             instances=servers,
             block_devices=[device for found in devices.values() for device in found],
-            operations=[operation for operation, _ in running],
+            operations=running + asked,
         )
 
     def service(self, service: objects.Service, node: objects.ComputeNode | None) -> None:

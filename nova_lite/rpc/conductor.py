@@ -117,9 +117,12 @@ class ConductorClient(transport.Client):
         """
         self._call(ctxt, "save_block_device", operation=operation, device=device)
 
-    def get_host_work(self, ctxt: context.RequestContext, host: str) -> objects.HostWork:
-        """What a starting compute service must know."""
-        return self._call(ctxt, "get_host_work", host=host)
+    def get_host_work(
+        self, ctxt: context.RequestContext, host: str, operation_ids: list[str]
+    ) -> objects.HostWork:
+        """What a host is responsible for, with the operations it owns, and
+        those it asks about whoever owns them."""
+        return self._call(ctxt, "get_host_work", host=host, operation_ids=operation_ids)
 
     def report_service(
         self,
@@ -209,7 +212,9 @@ class ConductorEndpoint(abc.ABC):
     ) -> None: ...
 
     @abc.abstractmethod
-    def get_host_work(self, ctxt: context.RequestContext, host: str) -> objects.HostWork: ...
+    def get_host_work(
+        self, ctxt: context.RequestContext, host: str, operation_ids: list[str]
+    ) -> objects.HostWork: ...
 
     @abc.abstractmethod
     def report_service(

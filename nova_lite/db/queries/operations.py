@@ -234,6 +234,16 @@ def get_by_id(connection: session.Connection, operation_id: str) -> objects.Oper
     return _from_row(row) if row else None
 
 
+def list_by_id(
+    connection: session.Connection, operation_ids: collections.abc.Collection[str]
+) -> list[objects.Operation]:
+    """Operations without their steps, whatever their status."""
+    if not operation_ids:
+        return []
+    rows = connection.execute(_actions.select().where(_actions.c.operation_id.in_(operation_ids)))
+    return [_from_row(row) for row in rows]
+
+
 def get(
     connection: session.Connection, instance_uuid: str, request_id: str
 ) -> objects.Operation | None:

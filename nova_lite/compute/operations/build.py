@@ -1,0 +1,119 @@
+"""Build a server: claim room, prepare its block devices, start its guest."""
+
+import logging
+
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import states
+from nova_lite.blockdev import types
+from nova_lite.compute import host as compute_host
+from nova_lite.compute import task as compute_task
+from nova_lite.compute import volumes
+from nova_lite.virt import interface
+
+LOG = logging.getLogger(__name__)
+
+ABORTS = (
+    exceptions.BuildAborted,
+    exceptions.InvalidInput,
+    exceptions.VolumeNotCreated,
+    exceptions.NotFound,
+    exceptions.QuotaExceeded,
+    exceptions.UnsupportedByDriver,
+)
+"""Errors that no other host would cure: the request itself cannot be met."""
+
+
+def run(
+    host: compute_host.ComputeHost,
+    task: compute_task.InstanceTask,
+    spec: objects.RequestSpec,
+) -> None:
+    """Build and start the server of ``task``.
+
+    :raises Exception: whatever failed; the task has undone everything, and
+        told the conductor either to try the next host or to give up.
+    """
+    task.end_badly = lambda error: _end_badly(host, task, error)
+    instance = task.instance
+    with task.step("claim"):
+        host.resources.claim(instance, spec)
+        task.undo.add("release claim", host.resources.release, instance.uuid)
+
+    for device in task.devices:
+        if device.is_volume:
+            _prepare_volume(host, task, device)
+    info = types.block_device_info(instance, task.devices)
+
+    root_image = None
+    if not instance.boots_from_volume:
+        with task.step("fetch_image"):
+            root_image = host.images.ensure(task.ctxt, spec.image, host.glance.download)
+    with task.step("create_disks"):
+        task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
+        host.driver.disks.create(instance, info, root_image)
+    _spawn(host, task, spec, info, root_image)
+
+
+def _prepare_volume(
+    host: compute_host.ComputeHost,
+    task: compute_task.InstanceTask,
+    device: objects.BlockDeviceMapping,
+) -> None:
+    doing = states.TaskState.BLOCK_DEVICE_MAPPING
+    if device.source_type != "volume":
+        with task.step("create_volume", doing):
+            volumes.create(host, task, device)
+    with task.step("connect_volume", doing):
+        task.undo.add(
+            f"disconnect volume {device.volume_id}",
+            _hold,
+            host,
+            task,
+            device,
+        )
+        way = volumes.connect(host, task, device)
+    with task.step("complete_attachment", doing):
+        way.complete(task.ctxt, device)
+        task.save_device(device)
+
+
+def _hold(
+    host: compute_host.ComputeHost,
+    task: compute_task.InstanceTask,
+    device: objects.BlockDeviceMapping,
+) -> None:
+    volumes.disconnect_and_hold(host, task.ctxt, task.instance.uuid, device)
+    task.save_device(device)
+
+
+def _spawn(
+    host: compute_host.ComputeHost,
+    task: compute_task.InstanceTask,
+    spec: objects.RequestSpec,
+    info: interface.BlockDeviceInfo,
+    root_image: interface.RootImage | None,
+) -> None:
+    with task.step("spawn", states.TaskState.SPAWNING):
+        task.undo.add("destroy guest", host.driver.guests.destroy, task.instance.uuid)
+        host.driver.guests.spawn(task.instance, spec.image, info, root_image)
+    task.facts["power_state"] = int(states.PowerState.RUNNING)
+
+
+def _end_badly(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, error: Exception
+) -> None:
+    """Everything is undone: another host, or the end."""
+    superseded = isinstance(error, exceptions.OperationSuperseded)
+    if superseded or isinstance(error, ABORTS):
+        for device in task.devices:
+            try:
+                volumes.discard_created(host, task.ctxt, device)
+                task.save_device(device)
+            except exceptions.NovaLiteError as left:
+                LOG.warning("Volume %s is left behind: %s", device.volume_id, left.message)
+        task.facts.update(host=None, node=None)
+        task.fail(error)
+        return
+    LOG.warning("Build of %s failed on this host: %s", task.instance.uuid, error, exc_info=error)
+    task.reschedule(error)

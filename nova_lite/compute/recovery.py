@@ -1,0 +1,234 @@
+"""What becomes of operations that a process of this host left unfinished.
+
+The write-ahead log says what was being done, the conductor whether it is still
+ours, and the transition table what then: undo it and try again, do it again
+from the start, or undo it.
+"""
+
+import collections.abc
+import contextlib
+import logging
+
+from nova_lite import concurrency
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import locks
+from nova_lite import objects
+from nova_lite import states
+from nova_lite import transitions
+from nova_lite.compute import host as compute_host
+from nova_lite.compute import task as compute_task
+from nova_lite.compute import volumes
+from nova_lite.compute import writeahead
+from nova_lite.volume import host_side
+from nova_lite.volume import removal
+
+LOG = logging.getLogger(__name__)
+
+RESTARTED = "the compute service was restarted in the middle of it"
+
+Resume = collections.abc.Callable[
+    [
+        context.RequestContext,
+        objects.Operation,
+        objects.Instance,
+        list[objects.BlockDeviceMapping],
+    ],
+    None,
+]
+"""Runs an operation under a new ticket."""
+
+
+class Recovery:
+    """Takes up what was left: at start, and in each sweep after that."""
+
+    def __init__(
+        self,
+        host: compute_host.ComputeHost,
+        log: writeahead.WriteAheadLog,
+        instance_locks: locks.Locks,
+        resume: Resume,
+    ) -> None:
+        self._host = host
+        self._log = log
+        self._locks = instance_locks
+        self._resume = resume
+        self._active = host.tasks.active
+
+    def sweep(self) -> None:
+        """Take up every operation of this host that nobody works on.
+
+        What cannot be taken up now (Cinder is away, say) stays for the next time.
+        """
+        left = {item.operation.id: item for item in self._log.load(self._active)}
+        ctxt = context.admin_context()
+        work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, sorted(left))
+        self._host.resources.load(work.instances)
+        for operation in work.operations:
+            if self._is_lost(operation) and operation.id not in left:
+                item = _without_log(operation, work)
+                if item is not None:
+                    left[operation.id] = item
+        for item in left.values():
+            concurrency.spawn(self._take_up, item)
+
+    def _is_lost(self, operation: objects.Operation) -> bool:
+        """Begun by this host, and nobody here knows of it."""
+        return (
+            operation.owner == self._host.conf.host
+            and operation.status == states.OperationStatus.RUNNING
+            and operation.step != "cast"
+            and operation.id not in self._active
+        )
+
+    def _take_up(self, item: writeahead.Unfinished) -> None:
+        operation = item.operation
+        ctxt = context.RequestContext(
+            user_id=operation.user_id,
+            project_id=operation.project_id,
+            request_id=operation.request_id,
+            is_admin=True,
+            overwrite=False,
+        )
+        self._active.add(operation.id)
+        try:
+            with self._locks.hold(item.instance.uuid, "recovery"):
+                resumed = self._recover(ctxt, item)
+        except exceptions.NovaLiteError as error:
+            LOG.warning(
+                "Recovery of %s of %s is tried again later: %s",
+                operation.action,
+                operation.instance_uuid,
+                error.message,
+            )
+            return
+        finally:
+            self._active.discard(operation.id)
+        if resumed is not None:
+            self._resume(ctxt, resumed, item.instance, item.devices)
+
+    def _recover(
+        self, ctxt: context.RequestContext, item: writeahead.Unfinished
+    ) -> objects.Operation | None:
+        """:returns: the operation under a new ticket if it is to be done again."""
+        operation = item.operation
+        now = self._state_of(ctxt, operation)
+        resumed = None
+        if now is None or now.attempt != operation.attempt or now.owner != operation.owner:
+            self._clean_up(ctxt, item)
+        elif now.status != states.OperationStatus.RUNNING:
+            if now.status == states.OperationStatus.ERROR:
+                self._clean_up(ctxt, item)
+        else:
+            LOG.info(
+                "Taking up %s of %s, left at '%s'",
+                operation.action,
+                operation.instance_uuid,
+                item.steps[-1] if item.steps else "its begin",
+            )
+            with contextlib.suppress(exceptions.OperationSuperseded):
+                resumed = self._go_on(ctxt, item)
+        if item.entry is not None:
+            item.entry.remove()
+        return resumed
+
+    def _state_of(
+        self, ctxt: context.RequestContext, operation: objects.Operation
+    ) -> objects.Operation | None:
+        work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, [operation.id])
+        return next((found for found in work.operations if found.id == operation.id), None)
+
+    def _go_on(
+        self, ctxt: context.RequestContext, item: writeahead.Unfinished
+    ) -> objects.Operation | None:
+        if item.outcome is not None:
+            self._tell(ctxt, item, item.outcome)
+            return None
+        restart = transitions.TABLE[item.operation.action].restart
+        if restart is transitions.Restart.RESUME:
+            return self._host.conductor.resume_operation(ctxt, item.operation)
+        if restart is transitions.Restart.RETRY:
+            self._undo_build(ctxt, item)
+            outcome = objects.Outcome(
+                succeeded=False, message=RESTARTED, changed_devices=item.devices
+            )
+            self._host.conductor.build_instances(
+                ctxt, item.instance, item.operation, outcome, same_host=True
+            )
+        else:
+            self._undo_attach(ctxt, item)
+        return None
+
+    def _tell(
+        self,
+        ctxt: context.RequestContext,
+        item: writeahead.Unfinished,
+        outcome: objects.Outcome,
+    ) -> None:
+        conductor = self._host.conductor
+        if item.reschedule:
+            conductor.build_instances(
+                ctxt, item.instance, item.operation, outcome, same_host=False
+            )
+        else:
+            conductor.finish_operation(ctxt, item.operation, outcome)
+
+    def _undo_build(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
+        """Nothing of the build stays on this host; its volumes stay reserved."""
+        driver, instance_uuid = self._host.driver, item.instance.uuid
+        driver.guests.destroy(instance_uuid)
+        driver.disks.remove(instance_uuid)
+        self._host.resources.release(instance_uuid)
+        for device in item.devices:
+            if device.is_volume and device.volume_id and device.phase is not None:
+                volumes.disconnect_and_hold(self._host, ctxt, instance_uuid, device)
+                if item.entry is not None:
+                    item.entry.device(device)
+
+    def _undo_attach(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
+        (device,) = item.devices
+        with contextlib.suppress(exceptions.GuestNotFound):
+            self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
+        device.delete_on_termination = False
+        removal.release(ctxt, self._host.cinder, device, self._host.driver.volumes)
+        outcome = objects.Outcome(
+            succeeded=False,
+            message=f"The volume was not attached: {RESTARTED}",
+            removed_devices=[device.uuid],
+        )
+        compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
+
+    def _clean_up(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
+        """Somebody ended the operation while we were away (a delete, or the
+        reaper): what it did on this host is undone, and volumes that only we
+        know of are deleted. Cinder's attachments are theirs who ended it."""
+        if item.operation.action != transitions.CREATE.action or item.outcome is not None:
+            return
+        driver, instance_uuid = self._host.driver, item.instance.uuid
+        driver.guests.destroy(instance_uuid)
+        for device in item.devices:
+            info = host_side.connection_info_of(device)
+            if device.is_volume and info is not None:
+                driver.volumes.disconnect(info)
+            volumes.discard_created(self._host, ctxt, device)
+        driver.disks.remove(instance_uuid)
+        self._host.resources.release(instance_uuid)
+
+
+def _without_log(
+    operation: objects.Operation, work: objects.HostWork
+) -> writeahead.Unfinished | None:
+    """An operation whose log is lost, as far as the database knows it."""
+    instance = next(
+        (found for found in work.instances if found.uuid == operation.instance_uuid), None
+    )
+    if instance is None:
+        return None
+    volume_id = operation.arguments.get("volume_id")
+    devices = [
+        device
+        for device in work.block_devices
+        if device.instance_uuid == operation.instance_uuid
+        and volume_id in (None, device.volume_id)
+    ]
+    return writeahead.Unfinished(None, operation, instance, devices, [])

@@ -1,0 +1,143 @@
+"""What this host is doing, in files that outlive the process.
+
+The journal in the database learns of an operation at its begin, every few
+seconds, and at its end. Between these, each step is written here before it
+runs, which costs no message; recovery reads the files when the process starts
+again. They hold connection information, so only their owner may read them.
+"""
+
+import collections.abc
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import typing
+
+from nova_lite import objects
+from nova_lite.objects import wire
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class Unfinished:
+    """An operation that a process left behind."""
+
+    entry: "Entry | None"
+    """None if the file is lost and the database is all that is known."""
+    operation: objects.Operation
+    instance: objects.Instance
+    devices: list[objects.BlockDeviceMapping]
+    steps: list[str]
+    outcome: objects.Outcome | None = None
+    """Set if everything was done, and only telling the conductor was not."""
+    reschedule: bool = False
+    """The conductor must be told to try the next host."""
+
+
+class Entry:
+    """The file of one operation."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def begin(
+        self,
+        operation: objects.Operation,
+        instance: objects.Instance,
+        devices: collections.abc.Iterable[objects.BlockDeviceMapping],
+    ) -> None:
+        """The operation and all it is about."""
+        self._append("operation", operation.obj_to_primitive())
+        self._append("instance", instance.obj_to_primitive())
+        for device in devices:
+            self._append("device", device.obj_to_primitive())
+
+    def step(self, name: str) -> None:
+        """A step is about to run."""
+        self._append("step", name)
+
+    def device(self, device: objects.BlockDeviceMapping) -> None:
+        """A device has changed. Synced to disk: it may name what exists outside
+        of this host and can be found by this record alone."""
+        self._append("device", device.obj_to_primitive())
+        os.fdatasync(self._fd)
+
+    def outcome(self, outcome: objects.Outcome, *, reschedule: bool = False) -> None:
+        """All is done or undone; the conductor must be told."""
+        self._append("reschedule" if reschedule else "outcome", outcome.obj_to_primitive())
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Stop to write, keep the file."""
+        os.close(self._fd)
+
+    def remove(self) -> None:
+        """The conductor knows everything: forget it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, kind: str, value: typing.Any) -> None:
+        line = json.dumps([kind, value], separators=(",", ":")) + "\n"
+        os.write(self._fd, line.encode())
+
+
+class WriteAheadLog:
+    """The folder of all entries of this host."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = pathlib.Path(folder)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def open(self, operation_id: str) -> Entry:
+        """A new entry, or a further chapter of one that exists."""
+        return Entry(self._folder / f"{operation_id}.jsonl")
+
+    def load(self, active: collections.abc.Container[str]) -> list[Unfinished]:
+        """What was left behind, oldest first; not the operations in ``active``."""
+        paths = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+        found = []
+        for path in paths:
+            if path.stem in active:
+                continue
+            unfinished = _read(path)
+            if unfinished is None:
+                # It died before the first record was whole: nothing had begun.
+                path.unlink()
+            else:
+                found.append(unfinished)
+        return found
+
+
+def _read(path: pathlib.Path) -> Unfinished | None:
+    records: list[tuple[str, typing.Any]] = []
+    for line in path.read_text().splitlines():
+        try:
+            kind, value = json.loads(line)
+        except ValueError:
+            LOG.warning("%s ends in the middle of a record", path)
+            break
+        records.append((kind, value))
+    last = {kind: value for kind, value in records if kind not in ("device", "step")}
+    if "operation" not in last or "instance" not in last:
+        return None
+    devices = {
+        device.uuid: device
+        for device in (_object(value) for kind, value in records if kind == "device")
+    }
+    outcome = last.get("reschedule") or last.get("outcome")
+    return Unfinished(
+        Entry(path),
+        _object(last["operation"]),
+        _object(last["instance"]),
+        list(devices.values()),
+        [value for kind, value in records if kind == "step"],
+        _object(outcome) if outcome else None,
+        "reschedule" in last,
+    )
+
+
+def _object(primitive: typing.Any) -> typing.Any:
+    return wire.WireObject.obj_from_primitive(primitive)
