@@ -182,8 +182,8 @@ class RemoteConflict(RemoteServiceError):
 class NoValidHost(NovaLiteError):
     """No host passes every rule.
 
-    The message is for users (counts a rule); ``facts['hosts']`` has the
-    verdict a host, for administrators.
+    The message is for users (counts a rule); ``facts['verdicts']`` has the
+    verdict a host as a list of dicts, for administrators.
     """
 
     template = "No valid host was found. {reason}"
@@ -243,3 +243,15 @@ class ImageUnacceptable(InvalidInput):
     """An image that must not or cannot be used."""
 
     template = "Image {image_id} is unacceptable: {reason}"
+
+
+# Databases
+
+
+class DatabaseTooNew(NovaLiteError):
+    """A newer release has migrated the database."""
+
+    template = (
+        "The {branch} database is at revision {current} and this release knows {known}: "
+        "install the newer release again, or restore a backup from before the upgrade."
+    )
