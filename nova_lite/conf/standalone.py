@@ -22,6 +22,7 @@ OPTS = [
     ),
     cfg.PortOpt("image_port", default=9292, help="Port of the embedded image service."),
     cfg.PortOpt("volume_port", default=8776, help="Port of the embedded volume service."),
+    cfg.PortOpt("identity_port", default=5000, help="Port of the embedded identity service."),
     cfg.StrOpt(
         "volume_max_microversion",
         default="3.71",
