@@ -1,0 +1,322 @@
+"""Volumes, snapshots and attachments, and what may become of them.
+
+The states and refusals are Cinder's (its ``volume/api.py``); a change reads and
+writes in one transaction.
+"""
+
+import collections.abc
+import os
+import typing
+import uuid
+
+import falcon
+from oslo_utils import timeutils
+
+from nova_lite.standalone import store
+from nova_lite.standalone import volume_files
+from nova_lite.standalone import web
+
+DELETABLE = frozenset({"available", "error", "error_restoring", "error_extending"})
+LIVE = frozenset({"attaching", "attached", "detaching"})
+
+ZONE = "nova"
+VOLUME_TYPE: store.Document = {
+    "id": "5e9ae90a-4d0c-4b4b-a3b1-8f5a3ba10ca1",
+    "name": "local",
+    "description": "Files on this machine",
+    "is_public": True,
+    "os-volume-type-access:is_public": True,
+    "qos_specs_id": None,
+    "extra_specs": {},
+}
+
+
+def now() -> str:
+    """The time, in Cinder's form."""
+    return str(timeutils.utcnow().isoformat())
+
+
+def bad_request(reason: str) -> falcon.HTTPError:
+    """400 with a reason."""
+    return falcon.HTTPBadRequest(description=reason)
+
+
+class VolumeStore:
+    """Records and files of the embedded volume service."""
+
+    def __init__(self, directory: str) -> None:
+        self.records = store.Store(os.path.join(directory, "volumes.sqlite"))
+        self.files = volume_files.VolumeFiles(os.path.join(directory, "volumes"))
+        self._forget_unfinished()
+
+    def _forget_unfinished(self) -> None:
+        """Settle what an earlier process was doing when it ended."""
+        for kind in ("volume", "snapshot"):
+            for document in self.records.list(kind):
+                if document["status"] in ("creating", "downloading"):
+                    self.records.put(kind, document | {"status": "error"})
+                elif document["status"] == "deleting":
+                    self.remove(kind, document["id"])
+
+    def path(self, kind: str, key: str) -> str:
+        """Where the data are."""
+        return self.files.path(kind, key)
+
+    def remove(self, kind: str, key: str) -> None:
+        """Remove data and record."""
+        self.files.remove(self.path(kind, key))
+        self.records.delete(kind, key)
+
+    def get(self, identity: web.Identity, kind: str, key: str) -> store.Document:
+        """A ``volume``, ``snapshot`` or ``attachment`` of this identity's project.
+
+        :raises falcon.HTTPNotFound: there is none.
+        """
+        document = self.records.get(kind, key)
+        if document is None or not identity.may_see(document):
+            raise falcon.HTTPNotFound(description=f"{kind.capitalize()} {key} could not be found.")
+        return document
+
+    def save(self, kind: str, document: store.Document) -> store.Document:
+        """Write a record."""
+        document["updated_at"] = now()
+        self.records.put(kind, document)
+        return document
+
+    def change(
+        self,
+        identity: web.Identity,
+        volume_id: str,
+        function: collections.abc.Callable[[store.Document], object],
+    ) -> store.Document:
+        """Have ``function`` check and change a volume, all in one transaction."""
+        with self.records.transaction():
+            volume = self.get(identity, "volume", volume_id)
+            function(volume)
+            return self.save("volume", volume)
+
+    def settle(self, kind: str, key: str, changes: store.Document) -> None:
+        """Record the end of background work, unless the thing is gone."""
+        with self.records.transaction():
+            document = self.records.get(kind, key)
+            if document is not None:
+                self.save(kind, document | changes)
+
+    def visible(
+        self, identity: web.Identity, kind: str, *, all_projects: bool
+    ) -> list[store.Document]:
+        """Every thing of a kind that this identity lists."""
+        everything = identity.is_admin and all_projects
+        return [
+            document
+            for document in self.records.list(kind)
+            if everything or document["project_id"] == identity.project_id
+        ]
+
+    def attachments_of(self, volume_id: str) -> list[store.Document]:
+        """A volume's attachments, reserved ones too."""
+        return [a for a in self.records.list("attachment") if a["volume_id"] == volume_id]
+
+    # Volumes
+
+    def new_volume(
+        self, identity: web.Identity, wanted: store.Document, size_gib: int
+    ) -> store.Document:
+        """The record of a volume that is about to be made."""
+        return {
+            "id": str(uuid.uuid4()),
+            "project_id": identity.project_id,
+            "user_id": identity.user_id,
+            "name": wanted.get("name") or wanted.get("display_name"),
+            "description": wanted.get("description") or wanted.get("display_description"),
+            "size": size_gib,
+            "status": "creating",
+            "bootable": False,
+            "multiattach": bool(wanted.get("multiattach", False)),
+            "readonly": False,
+            "availability_zone": wanted.get("availability_zone") or ZONE,
+            "volume_type": VOLUME_TYPE["name"],
+            "metadata": dict(wanted.get("metadata") or {}),
+            "image_metadata": {},
+            "snapshot_id": wanted.get("snapshot_id"),
+            "source_volid": wanted.get("source_volid"),
+            "error": None,
+            "created_at": now(),
+            "updated_at": now(),
+        }
+
+    def begin_delete(self, identity: web.Identity, volume_id: str, *, force: bool) -> None:
+        """``deleting``, if it may be.
+
+        :raises falcon.HTTPBadRequest: it is used, or has snapshots.
+        """
+
+        def check(volume: store.Document) -> None:
+            used = self.attachments_of(volume_id)
+            if used or (not force and volume["status"] not in DELETABLE):
+                raise bad_request(
+                    "Invalid volume: Volume status must be available or error or "
+                    "error_restoring or error_extending or error_managing and must not be "
+                    "migrating, attached, belong to a group, have snapshots, awaiting a "
+                    "transfer, or be disassociated from snapshots after volume transfer."
+                )
+            if any(s["volume_id"] == volume_id for s in self.records.list("snapshot")):
+                raise bad_request("Invalid volume: Volume still has dependent snapshots.")
+            volume["status"] = "deleting"
+
+        self.change(identity, volume_id, check)
+        self.remove("volume", volume_id)
+
+    # Attachments
+
+    def create_attachment(
+        self,
+        identity: web.Identity,
+        volume_id: str,
+        instance_uuid: str,
+        connector: store.Document | None,
+    ) -> store.Document:
+        """Reserve a volume, and export it if there is a connector."""
+        with self.records.transaction():
+            volume = self.get(identity, "volume", volume_id)
+            others = self.attachments_of(volume_id)
+            fitting = (
+                volume["status"] in ("available", "downloading")
+                or (volume["multiattach"] and volume["status"] == "in-use")
+                or (
+                    volume["status"] in ("in-use", "reserved")
+                    and any(a["instance"] == instance_uuid for a in others)
+                )
+            )
+            if not fitting:
+                raise bad_request(
+                    f"Invalid volume: Volume {volume_id} status must be available or "
+                    f"downloading to reserve, but the current status is {volume['status']}."
+                )
+            if volume["status"] != "in-use":
+                volume["status"] = "reserved"
+            attachment = self.new_attachment(volume, instance_uuid)
+            self.save("volume", volume)
+            if connector is not None:
+                self._export(attachment, volume, connector)
+            return self.save("attachment", attachment)
+
+    def new_attachment(self, volume: store.Document, instance_uuid: str) -> store.Document:
+        """The record of an attachment that is about to be made."""
+        return {
+            "id": str(uuid.uuid4()),
+            "project_id": volume["project_id"],
+            "volume_id": volume["id"],
+            "instance": instance_uuid,
+            "status": "reserved",
+            "attach_mode": None,
+            "mountpoint": None,
+            "host_name": None,
+            "connector": None,
+            "connection_info": {},
+            "attached_at": None,
+            "detached_at": None,
+            "created_at": now(),
+        }
+
+    def _export(
+        self, attachment: store.Document, volume: store.Document, connector: store.Document
+    ) -> None:
+        attachment["connector"] = connector
+        attachment["mountpoint"] = connector.get("mountpoint")
+        attachment["host_name"] = connector.get("host")
+        attachment["connection_info"] = self.connection_info(volume, attachment["id"])
+        attachment["attach_mode"] = attachment["connection_info"]["access_mode"]
+        attachment["status"] = "attaching"
+        if volume["status"] != "in-use":
+            volume["status"] = "attaching"
+            self.save("volume", volume)
+
+    def connection_info(self, volume: store.Document, attachment_id: str | None) -> store.Document:
+        """How to reach the volume: flat, as Cinder's attachments have it."""
+        return {
+            "driver_volume_type": "local",
+            "attachment_id": attachment_id,
+            "device_path": self.path("volume", volume["id"]),
+            "format": "raw",
+            "access_mode": "ro" if volume["readonly"] else "rw",
+            "volume_id": volume["id"],
+            "encrypted": False,
+            "discard": True,
+            "qos_specs": None,
+        }
+
+    def update_attachment(
+        self, identity: web.Identity, attachment_id: str, connector: store.Document
+    ) -> store.Document:
+        """Export the volume to the connector's host."""
+        with self.records.transaction():
+            attachment = self.get(identity, "attachment", attachment_id)
+            volume = self.get(identity, "volume", attachment["volume_id"])
+            if volume["status"].startswith("error"):
+                raise falcon.HTTPConflict(
+                    description=f"Volume {volume['id']} is in status {volume['status']}"
+                )
+            others = [a for a in self.attachments_of(volume["id"]) if a["id"] != attachment_id]
+            if not volume["multiattach"] and any(a["connection_info"] for a in others):
+                raise falcon.HTTPConflict(
+                    description=f"duplicate connectors detected on volume {volume['id']}"
+                )
+            self._export(attachment, volume, connector)
+            return self.save("attachment", attachment)
+
+    def complete_attachment(self, identity: web.Identity, attachment_id: str) -> None:
+        """``attached``, and the volume ``in-use``."""
+        with self.records.transaction():
+            attachment = self.get(identity, "attachment", attachment_id)
+            volume = self.get(identity, "volume", attachment["volume_id"])
+            attachment["status"] = "attached"
+            attachment["attached_at"] = attachment["attached_at"] or now()
+            volume["status"] = "in-use"
+            self.save("attachment", attachment)
+            self.save("volume", volume)
+
+    def delete_attachment(
+        self, identity: web.Identity, attachment_id: str
+    ) -> list[store.Document]:
+        """Let go of a volume; returns the attachments that are left.
+
+        :raises falcon.HTTPConflict: a user may not take a connected volume from
+            under a guest (CVE-2023-2088, bug 2004555); only a service may.
+        """
+        with self.records.transaction():
+            attachment = self.get(identity, "attachment", attachment_id)
+            if attachment["connection_info"] and not identity.is_service:
+                raise falcon.HTTPConflict(
+                    description="Detach volume from instance "
+                    f"{attachment['instance']} using the Compute API"
+                )
+            return self._drop(attachment)
+
+    def _drop(self, attachment: store.Document) -> list[store.Document]:
+        self.records.delete("attachment", attachment["id"])
+        left = self.attachments_of(attachment["volume_id"])
+        volume = self.records.get("volume", attachment["volume_id"])
+        if volume is not None:
+            volume["status"] = _status_with(left)
+            self.save("volume", volume)
+        return left
+
+
+def _status_with(attachments: list[store.Document]) -> str:
+    """A volume's status by the attachments it has."""
+    statuses = {attachment["status"] for attachment in attachments}
+    for status, result in (
+        ("attached", "in-use"),
+        ("attaching", "attaching"),
+        ("detaching", "detaching"),
+        ("reserved", "reserved"),
+    ):
+        if status in statuses:
+            return result
+    return "available"
+
+
+def is_live(attachment: store.Document) -> bool:
+    """Whether a volume lists the attachment as one of its own."""
+    return typing.cast(str, attachment["status"]) == "attached"
