@@ -43,6 +43,11 @@ def free_target_name(wanted: str, taken: collections.abc.Container[str]) -> str:
     return next(prefix + name for name in names if prefix + name not in taken)
 
 
+def bus_of(target: str) -> str:
+    """The bus that a target name implies: ``virtio`` of ``vdb``."""
+    return {"vd": "virtio", "sd": "scsi", "hd": "ide", "fd": "fdc"}.get(target[:2], "virtio")
+
+
 def host_connector(conf: cfg.ConfigOpts) -> dict[str, typing.Any]:
     """What Cinder is told about this host, whatever the storage (S194)."""
     return {

@@ -1,0 +1,101 @@
+"""qemu-img, the only place that runs it.
+
+Every call names the format of every file it reads or writes: a format that is
+guessed is taken from bytes a guest or an uploader chose (CVE-2024-32498,
+CVE-2026-24708). Every process has limits on memory, CPU and time.
+"""
+
+import json
+import pathlib
+import subprocess
+import typing
+
+from oslo_config import cfg
+
+from nova_lite import exceptions
+
+CLUSTER_SIZE_BYTES = 65536
+
+_MIB = 2**20
+_QEMU_NAMES = {"vhd": "vpc", "iso": "raw", "ami": "raw", "ari": "raw", "aki": "raw"}
+"""Glance's names of formats that qemu-img calls otherwise."""
+
+
+class QemuImg:
+    """qemu-img under the limits of ``[libvirt] qemu_img_*``.
+
+    All methods raise :exc:`nova_lite.exceptions.DiskToolFailed`.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+
+    def info(self, path: pathlib.Path, disk_format: str) -> dict[str, typing.Any]:
+        """qemu-img's JSON about a file, read as ``disk_format``."""
+        output = self._run(
+            "info",
+            *("--output=json", "--force-share", "-f", _qemu_name(disk_format)),
+            str(path),
+            cpu_limit_s=self._conf.libvirt.qemu_img_cpu_limit_s,
+        )
+        return dict(json.loads(output))
+
+    def convert(
+        self,
+        source: pathlib.Path,
+        source_format: str,
+        target: pathlib.Path,
+        target_format: str,
+    ) -> None:
+        """Copy ``source`` into the new file ``target``, leaving zeros out."""
+        self._run(
+            *("convert", "-f", _qemu_name(source_format), "-O", _qemu_name(target_format)),
+            *(str(source), str(target)),
+        )
+
+    def create_overlay(
+        self, path: pathlib.Path, base: pathlib.Path, base_format: str, size_bytes: int
+    ) -> None:
+        """Make a qcow2 file that starts as ``base`` (S100-S102)."""
+        options = {
+            "backing_file": _escaped(str(base)),
+            "backing_fmt": _qemu_name(base_format),
+            "cluster_size": CLUSTER_SIZE_BYTES,
+            "compat": "1.1",
+            "lazy_refcounts": "off",
+        }
+        joined = ",".join(f"{name}={value}" for name, value in options.items())
+        self._run("create", "-q", "-f", "qcow2", "-o", joined, str(path), str(size_bytes))
+
+    def _run(self, *arguments: str, cpu_limit_s: int | None = None) -> str:
+        """Run qemu-img.
+
+        :param cpu_limit_s: CPU seconds; None allows what the time limit does.
+        """
+        from oslo_concurrency import processutils
+
+        timeout_s: int = self._conf.libvirt.qemu_img_timeout_s
+        limits = processutils.ProcessLimits(
+            address_space=self._conf.libvirt.qemu_img_memory_limit_mib * _MIB,
+            cpu_time=cpu_limit_s or timeout_s,
+            core_file_size=0,
+        )
+        try:
+            output, _errors = processutils.execute(
+                "qemu-img", *arguments, prlimit=limits, timeout=timeout_s
+            )
+        except processutils.ProcessExecutionError as error:
+            reason = (error.stderr or "").strip() or f"exit code {error.exit_code}"
+            raise exceptions.DiskToolFailed(tool="qemu-img", reason=reason) from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise exceptions.DiskToolFailed(tool="qemu-img", reason=str(error)) from error
+        return str(output)
+
+
+def _qemu_name(disk_format: str) -> str:
+    return _QEMU_NAMES.get(disk_format, disk_format)
+
+
+def _escaped(value: str) -> str:
+    """``value`` inside a list of options, where a comma would end it."""
+    return value.replace(",", ",,")

@@ -1,0 +1,111 @@
+"""``_base``: the files that local disks start from, one for many servers.
+
+Images come here through :mod:`nova_lite.image.cache`; empty file systems and
+swap spaces are made here. A base file is complete when it has its name, and
+never changes afterwards.
+"""
+
+import collections.abc
+import os
+import pathlib
+import subprocess
+import threading
+
+from oslo_config import cfg
+
+from nova_lite import durable
+from nova_lite import exceptions
+from nova_lite.virt.libvirt.disks import plan
+
+_MAKE_FILESYSTEM = {
+    # Labelled as guests expect; nothing is reserved for the guest's root.
+    "ext2": ("mkfs.ext2", "-q", "-F", "-L", "ephemeral0"),
+    "ext3": ("mkfs.ext3", "-q", "-F", "-L", "ephemeral0"),
+    "ext4": ("mkfs.ext4", "-q", "-F", "-L", "ephemeral0"),
+    "vfat": ("mkfs.vfat", "-n", "ephemeral0"),
+    "xfs": ("mkfs.xfs", "-q", "-f", "-L", "ephemeral0"),
+}
+_MAKE_TIMEOUT_S = 300
+_FILE_MODE = 0o644
+
+
+class NamedLocks:
+    """A lock a name, within this process."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+
+    def of(self, name: str) -> threading.Lock:
+        """The lock of ``name``; always the same one."""
+        with self._guard:
+            return self._locks.setdefault(name, threading.Lock())
+
+
+class BaseFiles:
+    """The folder of base files on one host."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        instances = pathlib.Path(conf.compute.instances_path)
+        self.path = instances / conf.libvirt.image_cache_subdirectory_name
+        self._locks = NamedLocks()
+
+    def ensure(self, content: plan.Content) -> tuple[pathlib.Path, str]:
+        """The base file for ``content``, made if it is not there, and its format.
+
+        :raises nova_lite.exceptions.DiskToolFailed: it cannot be made.
+        """
+        if isinstance(content, plan.ImageContent):
+            return pathlib.Path(content.path), content.disk_format
+        if isinstance(content, plan.SwapContent):
+            size_bytes = content.size_mib * plan.MIB
+            return self._made(content.base_name, size_bytes, ("mkswap",)), "raw"
+        command = _MAKE_FILESYSTEM.get(content.filesystem)
+        if command is None:
+            reason = f"there is no way to make a {content.filesystem!r} file system"
+            raise exceptions.DiskToolFailed(tool="mkfs", reason=reason)
+        return self._made(content.base_name, content.size_gib * plan.GIB, command), "raw"
+
+    def remove_leftovers(self) -> None:
+        """Remove what a dead process left half-made."""
+        if self.path.exists():
+            durable.remove_leftovers(self.path)
+
+    def _made(
+        self, name: str, size_bytes: int, command: collections.abc.Sequence[str]
+    ) -> pathlib.Path:
+        path = self.path / name
+        # Processes that share the folder may each make it; the last name wins
+        # and both files are equally good.
+        with self._locks.of(name):
+            if path.exists():
+                return path
+            self.path.mkdir(parents=True, exist_ok=True)
+            temporary = durable.temporary_for(path)
+            try:
+                with temporary.open("wb") as file:
+                    file.truncate(size_bytes)
+                temporary.chmod(_FILE_MODE)
+                _format(temporary, command)
+                durable.commit(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+
+def _format(path: pathlib.Path, command: collections.abc.Sequence[str]) -> None:
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    try:
+        subprocess.run(
+            [*command, str(path)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_MAKE_TIMEOUT_S,
+            env=environment,
+        )
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip()
+        raise exceptions.DiskToolFailed(tool=command[0], reason=reason) from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise exceptions.DiskToolFailed(tool=command[0], reason=str(error)) from error

@@ -1,0 +1,64 @@
+"""Local disks as files: :class:`nova_lite.virt.interface.DiskOps`."""
+
+from oslo_config import cfg
+
+from nova_lite import concurrency
+from nova_lite import durable
+from nova_lite import objects
+from nova_lite.image import convert
+from nova_lite.virt import interface
+from nova_lite.virt.libvirt.disks import backends
+from nova_lite.virt.libvirt.disks import bases
+from nova_lite.virt.libvirt.disks import directory
+from nova_lite.virt.libvirt.disks import plan
+
+
+class LocalDisks(interface.DiskOps):
+    """Makes and removes the files of servers."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self._bases = bases.BaseFiles(conf)
+        self._backend = backends.BACKENDS[conf.libvirt.images_type](convert.QemuImg(conf))
+
+    def create(
+        self,
+        instance: objects.Instance,
+        block_device_info: interface.BlockDeviceInfo,
+        root_image: interface.RootImage | None,
+    ) -> None:
+        """Make what is missing. A disk that is there is complete, and may
+        hold a guest's data: it is kept, in the format on record.
+
+        :raises nova_lite.exceptions.FlavorDiskTooSmall: the image does not fit.
+        :raises nova_lite.exceptions.DiskToolFailed: a file cannot be made.
+        """
+        disks = plan.local_disks(instance, block_device_info, root_image, self._conf)
+        files = directory.InstanceDirectory(self._conf, instance.uuid)
+        files.make()
+        durable.remove_leftovers(files.path)
+        missing = [disk for disk in disks if not files.path_of(disk.file_name).exists()]
+        new_formats = {disk.file_name: self._backend.disk_format for disk in missing}
+        # Recorded first: no disk ever exists without its format on record.
+        files.record_formats({**files.formats(), **new_formats})
+        for disk in missing:
+            self._make(disk, files)
+
+    def remove(self, instance_uuid: str) -> None:
+        """Remove the server's directory."""
+        files = directory.InstanceDirectory(self._conf, instance_uuid)
+        concurrency.in_native_thread(files.remove)
+
+    def list_instances(self) -> list[str]:
+        """Servers that have a directory."""
+        return directory.list_instances(self._conf)
+
+    def _make(self, disk: plan.LocalDisk, files: directory.InstanceDirectory) -> None:
+        base, base_format = self._bases.ensure(disk.content)
+        path = files.path_of(disk.file_name)
+        temporary = durable.temporary_for(path)
+        try:
+            self._backend.make(temporary, base, base_format, disk.size_bytes)
+            concurrency.in_native_thread(durable.commit, temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""One libvirt domain behind a noun, in our words and errors."""
+
+import collections.abc
+import typing
+
+from nova_lite import concurrency
+from nova_lite import exceptions
+from nova_lite import states
+from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.xml import metadata
+from nova_lite.virt.libvirt.xml import text
+
+P = typing.ParamSpec("P")
+R = typing.TypeVar("R")
+
+VirDomain: typing.TypeAlias = typing.Any
+
+
+def call(function: collections.abc.Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a libvirt function in a native thread.
+
+    :raises nova_lite.exceptions.HypervisorUnavailable: the connection is lost.
+    :raises nova_lite.exceptions.GuestNotFound: the domain is gone.
+    :raises nova_lite.exceptions.HypervisorError: anything else libvirt says.
+    """
+    import libvirt
+
+    try:
+        return concurrency.in_native_thread(function, *args, **kwargs)
+    except libvirt.libvirtError as error:
+        raise _translated(error) from error
+
+
+def _translated(error: typing.Any) -> exceptions.NovaLiteError:
+    import libvirt
+
+    code = error.get_error_code()
+    if code == libvirt.VIR_ERR_NO_DOMAIN:
+        return exceptions.GuestNotFound(instance_uuid=error.get_str2() or "")
+    broken = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN)
+    if code in broken or error.get_error_domain() in (
+        libvirt.VIR_FROM_RPC,
+        libvirt.VIR_FROM_REMOTE,
+    ):
+        return exceptions.HypervisorUnavailable(host="this", reason=str(error))
+    return exceptions.HypervisorError(reason=str(error), code=code)
+
+
+class Guest:
+    """A defined domain. Names and UUIDs are kept by libvirt's client: free."""
+
+    def __init__(self, domain: VirDomain) -> None:
+        self._domain = domain
+
+    @property
+    def uuid(self) -> str:
+        """The server's UUID."""
+        return str(self._domain.UUIDString())
+
+    @property
+    def name(self) -> str:
+        """The hypervisor's name."""
+        return str(self._domain.name())
+
+    def owner(self) -> str | None:
+        """UUID of the compute node it belongs to, or None if it is not ours."""
+        import libvirt
+
+        try:
+            found = call(
+                self._domain.metadata,
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+                metadata.NAMESPACE,
+            )
+        except exceptions.HypervisorError as error:
+            if error.facts.get("code") == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return None
+            raise
+        return xml.Ownership.from_element(text.parse(found)).node_uuid
+
+    def power_state(self) -> states.PowerState:
+        """What the hypervisor says now."""
+        import libvirt
+
+        state, _reason = call(self._domain.state)
+        return {
+            libvirt.VIR_DOMAIN_RUNNING: states.PowerState.RUNNING,
+            libvirt.VIR_DOMAIN_BLOCKED: states.PowerState.RUNNING,
+            libvirt.VIR_DOMAIN_PAUSED: states.PowerState.PAUSED,
+            # On its way down it still holds its disks.
+            libvirt.VIR_DOMAIN_SHUTDOWN: states.PowerState.RUNNING,
+            libvirt.VIR_DOMAIN_SHUTOFF: states.PowerState.SHUTDOWN,
+            libvirt.VIR_DOMAIN_CRASHED: states.PowerState.CRASHED,
+            libvirt.VIR_DOMAIN_PMSUSPENDED: states.PowerState.SUSPENDED,
+        }.get(state, states.PowerState.NOSTATE)
+
+    def is_active(self) -> bool:
+        """Whether it has a QEMU process."""
+        return bool(call(self._domain.isActive))
+
+    def start(self) -> None:
+        """Run it."""
+        call(self._domain.create)
+
+    def ask_to_shut_down(self) -> None:
+        """Press its power button (ACPI)."""
+        call(self._domain.shutdown)
+
+    def stop(self) -> None:
+        """Pull the plug; stopped is success."""
+        import libvirt
+
+        try:
+            call(self._domain.destroy)
+        except exceptions.HypervisorError as error:
+            if error.facts.get("code") != libvirt.VIR_ERR_OPERATION_INVALID:
+                raise
+
+    def undefine(self) -> None:
+        """Forget the definition, with whatever libvirt keeps beside it."""
+        import libvirt
+
+        call(
+            self._domain.undefineFlags,
+            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+            | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM,
+        )
+
+    def live(self) -> xml.Domain | None:
+        """What runs, or None when nothing does."""
+        if not self.is_active():
+            return None
+        return xml.Domain.from_xml(call(self._domain.XMLDesc, 0))
+
+    def persistent(self) -> xml.Domain:
+        """What will run after the next start."""
+        import libvirt
+
+        return xml.Domain.from_xml(call(self._domain.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+    def attach(self, disk: xml.Disk, *, live: bool, persistent: bool) -> None:
+        """Add a disk to what runs, to the definition, or both in one step."""
+        call(self._domain.attachDeviceFlags, disk.to_xml(), _scope(live, persistent))
+
+    def request_detach(self, disk: xml.Disk) -> None:
+        """Ask the running guest to let go. The answer comes as an event."""
+        call(self._domain.detachDeviceFlags, disk.to_xml(), _scope(True, False))
+
+    def forget(self, disk: xml.Disk) -> None:
+        """Take a disk out of the definition."""
+        call(self._domain.detachDeviceFlags, disk.to_xml(), _scope(False, True))
+
+
+def _scope(live: bool, persistent: bool) -> int:
+    import libvirt
+
+    flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if live else 0
+    return int(flags | (libvirt.VIR_DOMAIN_AFFECT_CONFIG if persistent else 0))

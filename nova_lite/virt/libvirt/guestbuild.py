@@ -1,0 +1,88 @@
+"""From a server and its block devices to the domain libvirt is given."""
+
+import collections.abc
+
+from oslo_config import cfg
+
+from nova_lite import objects
+from nova_lite.virt import interface
+from nova_lite.virt import naming
+from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.disks import cachemode
+from nova_lite.virt.libvirt.disks import directory
+from nova_lite.virt.libvirt.disks import plan
+from nova_lite.virt.libvirt.volumes import transports
+
+
+class GuestBuilder:
+    """Builds domains for one compute node."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        node_uuid: str,
+        virt_type: collections.abc.Callable[[], str],
+    ) -> None:
+        self._conf = conf
+        self._node_uuid = node_uuid
+        self._virt_type = virt_type
+
+    def build(
+        self,
+        instance: objects.Instance,
+        image_meta: objects.ImageMeta,
+        block_device_info: interface.BlockDeviceInfo,
+        root_image: interface.RootImage | None,
+    ) -> xml.Domain:
+        """The domain with local disks first, then volumes (S108).
+
+        :raises nova_lite.exceptions.InvalidVolume: this host has no way to
+            use one of the volumes.
+        """
+        default_bus = image_meta.properties.get("hw_disk_bus")
+        files = directory.InstanceDirectory(self._conf, instance.uuid)
+        local = plan.local_disks(instance, block_device_info, root_image, self._conf)
+        disks = [self._local_disk(each, files, default_bus) for each in local]
+        disks += [
+            transports.disk_of(self._conf, device, default_bus)
+            for device in block_device_info["block_device_mapping"]
+        ]
+        virt_type = self._virt_type()
+        return xml.Domain(
+            virt_type=virt_type,
+            name=naming.guest_name(instance.uuid),
+            uuid=instance.uuid,
+            vcpus=instance.flavor.vcpus,
+            memory_mib=instance.flavor.memory_mib,
+            os=xml.OperatingSystem(),
+            cpu=xml.Cpu(self._cpu_mode(virt_type)),
+            ownership=xml.Ownership(self._node_uuid, instance.display_name),
+            disks=tuple(disks),
+            pci_ports=tuple(
+                xml.PciRootPort(index) for index in range(1, self._conf.libvirt.num_pcie_ports + 1)
+            ),
+            has_virtio_scsi=any(disk.bus == "scsi" for disk in disks),
+            console=xml.FileSerial(str(files.console)),
+        )
+
+    def _local_disk(
+        self,
+        local: plan.LocalDisk,
+        files: directory.InstanceDirectory,
+        default_bus: str | None,
+    ) -> xml.Disk:
+        return xml.Disk(
+            source=str(files.path_of(local.file_name)),
+            target=local.target,
+            driver_format=files.format_of(local.file_name),
+            bus=local.bus or default_bus or naming.bus_of(local.target),
+            cache=cachemode.of(self._conf, files.path),
+            discard="unmap",
+            boot_order=1 if local.is_root else None,
+        )
+
+    def _cpu_mode(self, virt_type: str) -> str:
+        configured: str = self._conf.libvirt.cpu_mode
+        if configured != "auto":
+            return configured
+        return "host-model" if virt_type == "kvm" else "maximum"

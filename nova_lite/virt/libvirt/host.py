@@ -1,0 +1,61 @@
+"""The host under libvirt: :class:`nova_lite.virt.interface.HostOps`."""
+
+import dataclasses
+import pathlib
+import shutil
+
+from oslo_config import cfg
+
+from nova_lite.virt import interface
+from nova_lite.virt.libvirt import kvm_probe
+from nova_lite.virt.libvirt import ownership
+from nova_lite.virt.libvirt.disks import bases
+
+_GIB = 2**30
+
+
+class LibvirtHost(interface.HostOps):
+    """What libvirt and the file system say of this host."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, own: ownership.OwnGuests, probe: kvm_probe.KvmProbe
+    ) -> None:
+        self._conf = conf
+        self._own = own
+        self._probe = probe
+
+    def start(self) -> None:
+        """Connect, find out how guests are run, and clear what a dead process
+        left half-made."""
+        self._own.connection.open()
+        self._probe.virt_type()
+        self._instances_path.mkdir(parents=True, exist_ok=True)
+        bases.BaseFiles(self._conf).remove_leftovers()
+
+    def resources(self) -> interface.HostResources:
+        """CPUs and memory from libvirt, disk of ``instances_path``.
+
+        The node's name is ``[DEFAULT] host``, not libvirt's host name: several
+        compute nodes may share one libvirtd.
+        """
+        connected = self._own.connection
+        vcpus, memory_mib = connected.host_sizes()
+        cpu = connected.host_cpu()
+        return interface.HostResources(
+            hypervisor_hostname=self._conf.host,
+            hypervisor_type="QEMU",
+            hypervisor_version=connected.version(),
+            vcpus=vcpus,
+            memory_mib=memory_mib,
+            disk_gib=shutil.disk_usage(self._instances_path).total // _GIB,
+            architecture=cpu.arch,
+            cpu_info=dataclasses.asdict(cpu),
+        )
+
+    def node_uuid(self) -> str:
+        """From ``$state_path/compute_id``."""
+        return self._own.node_uuid
+
+    @property
+    def _instances_path(self) -> pathlib.Path:
+        return pathlib.Path(self._conf.compute.instances_path)

@@ -1,0 +1,28 @@
+"""Power of libvirt's guests: :class:`nova_lite.virt.interface.PowerOps`."""
+
+from nova_lite import concurrency
+from nova_lite.virt import interface
+from nova_lite.virt.libvirt import ownership
+
+SHUTDOWN_POLL_S = 0.5
+
+
+class LibvirtPower(interface.PowerOps):
+    """Starts and stops domains."""
+
+    def __init__(self, own: ownership.OwnGuests) -> None:
+        self._own = own
+
+    def power_on(self, instance_uuid: str) -> None:
+        """Start the domain unless it runs."""
+        found = self._own.get(instance_uuid)
+        if not found.is_active():
+            found.start()
+
+    def power_off(self, instance_uuid: str, timeout_s: float) -> None:
+        """Press the power button, wait, and pull the plug if it still runs."""
+        found = self._own.get(instance_uuid)
+        if timeout_s > 0 and found.is_active():
+            found.ask_to_shut_down()
+            concurrency.wait_until(lambda: not found.is_active(), timeout_s, SHUTDOWN_POLL_S)
+        found.stop()

@@ -1,0 +1,123 @@
+"""Volumes of libvirt's guests: :class:`nova_lite.virt.interface.VolumeOps`."""
+
+import dataclasses
+import logging
+import time
+import typing
+
+from oslo_config import cfg
+
+from nova_lite import exceptions
+from nova_lite.virt import interface
+from nova_lite.virt import naming
+from nova_lite.virt.libvirt import events
+from nova_lite.virt.libvirt import guest
+from nova_lite.virt.libvirt import ownership
+from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.volumes import transports
+
+LOG = logging.getLogger(__name__)
+
+_LOOK_INTERVAL_S = 1.0
+"""Events can be lost with the connection: look for the device this often."""
+
+
+class LibvirtVolumes(interface.VolumeOps):
+    """Connects volumes to the host and plugs them into domains."""
+
+    def __init__(self, conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> None:
+        self._conf = conf
+        self._own = own
+
+    def connector(self) -> dict[str, typing.Any]:
+        """This host, for Cinder."""
+        return naming.host_connector(self._conf)
+
+    def connect(self, connection_info: interface.ConnectionInfo) -> None:
+        """By the volume's transport."""
+        transports.transport_of(connection_info).connect(connection_info)
+
+    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
+        """By the volume's transport."""
+        transports.transport_of(connection_info).disconnect(connection_info)
+
+    def plug(self, instance_uuid: str, device: interface.VolumeDevice) -> None:
+        """Give the disk to the running guest, to its definition, or to both:
+        to whichever lacks it. The next free letter is taken if another disk
+        of either has the one asked for (D8)."""
+        found = self._own.get(instance_uuid)
+        volume_id = naming.volume_id_of(device["connection_info"])
+        live, persistent = found.live(), found.persistent()
+        needs_live = live is not None and live.disk_with_serial(volume_id) is None
+        needs_persistent = persistent.disk_with_serial(volume_id) is None
+        if not (needs_live or needs_persistent):
+            return
+        taken = {disk.target for domain in (live, persistent) if domain for disk in domain.disks}
+        disk = transports.disk_of(self._conf, device)
+        disk = dataclasses.replace(
+            disk,
+            target=naming.free_target_name(disk.target, taken),
+            # The firmware reads the order at the next start, from Nova's view
+            # of the devices; a disk plugged in later is never in it.
+            boot_order=None,
+        )
+        found.attach(disk, live=needs_live, persistent=needs_persistent)
+
+    def unplug(self, instance_uuid: str, volume_id: str) -> None:
+        """Take the disk out of the running guest, then out of the definition:
+        a guest that refuses keeps both, and so a restart changes nothing."""
+        try:
+            found = self._own.get(instance_uuid)
+        except exceptions.GuestNotFound:
+            return
+        self._unplug_live(found, volume_id)
+        kept = found.persistent().disk_with_serial(volume_id)
+        if kept is not None:
+            found.forget(kept)
+
+    def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
+        """What runs now, or what would run."""
+        found = self._own.get(instance_uuid)
+        domain = found.live() or found.persistent()
+        return [interface.GuestDisk(d.target, d.serial, d.source) for d in domain.disks]
+
+    def _unplug_live(self, found: guest.Guest, volume_id: str) -> None:
+        attempts: int = self._conf.libvirt.device_detach_attempts
+        disk = None
+        for attempt in range(1, attempts + 1):
+            disk = _live_disk(found, volume_id)
+            if disk is None:
+                return
+            LOG.debug("Asking %s to release %s, attempt %d", found.uuid, disk.target, attempt)
+            if self._request_removal(found, disk, volume_id):
+                return
+        if disk is not None:
+            raise exceptions.DeviceDetachRefused(device=disk.target, attempts=attempts)
+
+    def _request_removal(self, found: guest.Guest, disk: xml.Disk, volume_id: str) -> bool:
+        """Ask once and wait for the answer; whether the guest let go."""
+        alias = disk.alias or ""
+        with self._own.connection.events.watch_removal(found.uuid, alias) as watch:
+            try:
+                found.request_detach(disk)
+            except exceptions.HypervisorError as error:
+                # Gone meanwhile, or an earlier request is still open: look.
+                LOG.debug("libvirt about the release of %s: %s", disk.target, error)
+            return self._wait_for_removal(found, volume_id, watch)
+
+    def _wait_for_removal(
+        self, found: guest.Guest, volume_id: str, watch: events.RemovalWatch
+    ) -> bool:
+        end = time.monotonic() + self._conf.libvirt.device_detach_timeout_s
+        while (remaining_s := end - time.monotonic()) > 0:
+            answer = watch.wait(min(remaining_s, _LOOK_INTERVAL_S))
+            if _live_disk(found, volume_id) is None:
+                return True
+            if answer is events.Removal.REFUSED:
+                return False
+        return False
+
+
+def _live_disk(found: guest.Guest, volume_id: str) -> xml.Disk | None:
+    live = found.live()
+    return None if live is None else live.disk_with_serial(volume_id)

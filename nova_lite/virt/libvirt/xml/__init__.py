@@ -1,0 +1,25 @@
+"""libvirt's domain XML as types: each class formats and parses its element.
+
+Only what nova_lite writes or asks for is modelled; the rest of what libvirt
+answers is ignored by the parsers.
+"""
+
+from nova_lite.virt.libvirt.xml.controller import PciRootPort
+from nova_lite.virt.libvirt.xml.cpu import Cpu
+from nova_lite.virt.libvirt.xml.disk import Disk
+from nova_lite.virt.libvirt.xml.domain import Domain
+from nova_lite.virt.libvirt.xml.host import HostCpu
+from nova_lite.virt.libvirt.xml.metadata import Ownership
+from nova_lite.virt.libvirt.xml.os import OperatingSystem
+from nova_lite.virt.libvirt.xml.serial import FileSerial
+
+__all__ = [
+    "Cpu",
+    "Disk",
+    "Domain",
+    "FileSerial",
+    "HostCpu",
+    "OperatingSystem",
+    "Ownership",
+    "PciRootPort",
+]
