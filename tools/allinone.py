@@ -69,6 +69,16 @@ class AllInOne:
         process = Process(recorded["pid"], recorded["started_ticks"])
         return process if process.alive() else None
 
+    @property
+    def kept(self) -> bool:
+        """Whether :meth:`keep` was called for it."""
+        return self._facts.exists() and bool(json.loads(self._facts.read_text()).get("kept"))
+
+    def keep(self) -> None:
+        """Remember that it is meant to stay up."""
+        facts = json.loads(self._facts.read_text())
+        self._facts.write_text(json.dumps(facts | {"kept": True}))
+
     def choose_ports(self, fixed: bool) -> dict[str, int]:
         """The usual ports; free ones if another service has them.
 

@@ -19,7 +19,6 @@ import typing
 
 from allinone import AllInOne
 from allinone import AllInOneFailed
-from allinone import CHECKOUT
 from allinone import CLOUD
 from allinone import Traces
 from openstack_session import CommandFailed
@@ -98,6 +97,7 @@ class Quickstart:
         except subprocess.SubprocessError as error:
             return self._failed(str(error), 1)
         if self.keep:
+            self.service.keep()
             self._tell_how_to_go_on()
         else:
             self._end_service()
@@ -113,9 +113,13 @@ class Quickstart:
         self._tool("services", "start", "libvirt")
 
     def _serve(self) -> None:
-        if self.service.process:
-            self.progress.step("Using the service that runs already (--keep of an earlier run)")
+        if self.service.process and self.service.kept:
+            self.progress.step("Using the service that an earlier run with --keep left up")
             return
+        if self.service.process or self.service.state.exists():
+            self.progress.step("Clearing away what an interrupted run left")
+            self.service.stop()
+            clean(self.service)
         self.progress.step(
             "Starting nova_lite, all in one process", f"Its log is kept: {self.service.log}"
         )
@@ -177,7 +181,7 @@ class Quickstart:
             listed = "; ".join(f"{item.kind} {item.what}" for item in leftovers)
             raise Mismatch(f"left behind: {listed}")
         self.progress.fact(
-            "no server, volume, attachment, file, libvirt domain, allocation or unfinished operation"
+            "no server, volume, attachment, file, libvirt domain, allocation or unfinished work"
         )
 
     def _is_mine(self, row: dict[str, typing.Any]) -> bool:

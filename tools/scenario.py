@@ -70,13 +70,13 @@ class Scenario:
             *("image", "create", f"{self.prefix}-guest"),
             *("--disk-format", "raw", "--container-format", "bare", "--file", path),
         )
-        self.image_id = image["id"]
+        self.image_id = str(image["id"])
         self._until(
             lambda: self._status("image", self.image_id) == "active",
             self.timeouts.volume_s,
             "the image to become active",
         )
-        return image["id"]
+        return self.image_id
 
     def ensure_flavor(self) -> None:
         """Make the small flavor unless it is there."""
@@ -93,13 +93,13 @@ class Scenario:
             *("--boot-from-volume", "1", "--delete-on-termination", "--network", "none"),
             f"{self.prefix}-server",
         )
-        self.server_id = server["id"]
+        self.server_id = str(server["id"])
         self._until(self._is_active, self.timeouts.boot_s, "the server to become ACTIVE")
         volumes = self._volumes_of_server()
         if len(volumes) != 1:
             raise Mismatch(f"the server should have one volume and has {len(volumes)}")
         self.root_volume_id = volumes[0]
-        return server["id"]
+        return self.server_id
 
     def root_disk_line(self) -> str:
         """The guest's line about its root disk, whose serial is the volume's id."""
@@ -110,9 +110,9 @@ class Scenario:
     def create_volume(self) -> str:
         """Make the second volume; returns when it is available."""
         volume = self.openstack.json("volume", "create", "--size", "1", f"{self.prefix}-data")
-        self.data_volume_id = volume["id"]
+        self.data_volume_id = str(volume["id"])
         self._until_volume("available")
-        return volume["id"]
+        return self.data_volume_id
 
     def attach(self) -> str:
         """Plug the second volume in; the guest's line about it, with its serial."""
@@ -196,16 +196,15 @@ class Scenario:
             if identity is None:
                 continue
             try:
-                if identity in self._ids(kind):
-                    self.openstack.run(kind, "delete", identity)
-                    self._until(
-                        lambda kind=kind, identity=identity: identity not in self._ids(kind),
-                        20.0,
-                        f"the {kind} to be gone",
-                    )
+                self._delete_if_there(kind, identity)
             except (CommandFailed, Mismatch) as error:
                 kept.append(f"{kind} {identity} ({error})")
         return kept
+
+    def _delete_if_there(self, kind: str, identity: str) -> None:
+        if identity in self._ids(kind):
+            self.openstack.run(kind, "delete", identity)
+            self._until(lambda: identity not in self._ids(kind), 20.0, f"the {kind} to be gone")
 
     def _is_active(self) -> bool:
         assert self.server_id is not None
