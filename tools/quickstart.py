@@ -81,6 +81,7 @@ class Quickstart:
         self.scenario: Scenario | None = None
         self.ours = False
         """Whether this run started the service."""
+        self.started_libvirt = False
 
     def run(self) -> int:
         """Everything; 0 if all of it worked."""
@@ -110,7 +111,8 @@ class Quickstart:
             "Installing what is missing", "See the log named above; then run this again."
         )
         self._tool("install", "hypervisor", "guest", "venv")
-        self._tool("services", "start", "libvirt")
+        told = self._tool("services", "start", "libvirt")
+        self.started_libvirt = "runs already" not in told
 
     def _serve(self) -> None:
         if self.service.process and self.service.kept:
@@ -244,10 +246,13 @@ class Quickstart:
         return code
 
     def _end_service(self) -> None:
-        if not self.ours:
-            return
-        self.service.stop()
-        clean(self.service)
+        if self.ours:
+            self.service.stop()
+            clean(self.service)
+        if self.started_libvirt:
+            subprocess.run(
+                [str(TOOLS / "services"), "stop", "libvirt"], capture_output=True, timeout=60
+            )
 
     def _close(self) -> None:
         if self.openstack is not None:
