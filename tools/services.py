@@ -13,6 +13,7 @@ import os
 import pathlib
 import pwd
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -40,32 +41,40 @@ class RabbitMQ(Service):
 
     name = "rabbitmq"
     port_names = ("port", "epmd", "distribution", "management")
+    _BIN = "/usr/lib/rabbitmq/bin"
+    """Debian's wrappers in /usr/sbin change the user and the directory."""
 
     def launch(self) -> None:
         """Start epmd, then the broker: an epmd that Erlang started would outlive us."""
-        settings = [
+        configuration = [
             f"listeners.tcp.1 = {LOOPBACK}:{self.port()}",
             "log.console = true",
             "log.file = false",
         ]
         if self.options.management:
-            settings += [
+            configuration += [
                 f"management.tcp.ip = {LOOPBACK}",
                 f"management.tcp.port = {self.port('management')}",
             ]
-        (self.home / "rabbitmq.conf").write_text("\n".join(settings) + "\n")
+        (self.home / "rabbitmq.conf").write_text("\n".join(configuration) + "\n")
         plugins = "[rabbitmq_management]." if self.options.management else "[]."
         (self.home / "enabled_plugins").write_text(plugins + "\n")
-        environ = self._environ()
+        settings = self._settings()
+        self._write_rabbitmqctl(settings)
+        environ = os.environ | settings
         self.spawn([program("epmd")], env=environ)
-        server = program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        if server == "/usr/sbin/rabbitmq-server":
-            # Debian's wrapper changes the user and the directory; the real one does not.
-            server = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-        self.spawn([server], env=environ)
+        self.spawn([f"{self._BIN}/rabbitmq-server"], env=environ)
 
-    def _environ(self) -> dict[str, str]:
-        return os.environ | {
+    def _write_rabbitmqctl(self, settings: dict[str, str]) -> None:
+        """A rabbitmqctl that finds this broker and no other."""
+        words = [f"{key}={value}" for key, value in settings.items()]
+        script = self.home / "rabbitmqctl"
+        command = shlex.join(["env", *words, f"{self._BIN}/rabbitmqctl"])
+        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        script.chmod(0o755)
+
+    def _settings(self) -> dict[str, str]:
+        return {
             "HOME": str(self.home),
             "ERL_EPMD_ADDRESS": LOOPBACK,
             "ERL_EPMD_PORT": str(self.port("epmd")),
@@ -99,6 +108,7 @@ class RabbitMQ(Service):
             "RABBITMQ_PORT": str(self.port()),
             "RABBITMQ_URL": f"rabbit://guest:guest@{LOOPBACK}:{self.port()}/",
             "RABBITMQ_MANAGEMENT_PORT": str(self.port("management")),
+            "RABBITMQCTL": str(self.home / "rabbitmqctl"),
         }
 
 
