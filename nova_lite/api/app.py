@@ -39,6 +39,7 @@ def make_app(services: Services) -> typing.Any:
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(Exception, faults.handle)
+    app.add_error_handler(falcon.HTTPError, faults.handle)
     for url, methods in routes.VERSION_DOCUMENTS.items():
         app.add_route(url, types.SimpleNamespace(on_get=_document(services, methods["GET"])))
     for url, methods in routes.ROUTES.items():
