@@ -1,0 +1,39 @@
+"""Every URL of the API and who answers it, on one screen."""
+
+import typing
+
+from nova_lite.api import request
+from nova_lite.api.flavors import access as flavor_access
+from nova_lite.api.flavors import extra_specs
+from nova_lite.api.flavors import handlers as flavors
+from nova_lite.api.versions import handlers as versions
+
+Methods: typing.TypeAlias = dict[str, request.Handler]
+
+# Handlers here get the service's root URL: there is no context without a token.
+VERSION_DOCUMENTS: dict[str, Methods] = {
+    "/": {"GET": versions.index},
+    "/v2.1": {"GET": versions.show},
+}
+
+# Below /v2.1, with or without a project id in between.
+ROUTES: dict[str, Methods] = {
+    "/flavors": {"GET": flavors.index, "POST": flavors.create},
+    "/flavors/detail": {"GET": flavors.detail},
+    "/flavors/{flavor_id}": {
+        "GET": flavors.show,
+        "PUT": flavors.update,
+        "DELETE": flavors.delete,
+    },
+    "/flavors/{flavor_id}/action": {"POST": flavor_access.action},
+    "/flavors/{flavor_id}/os-flavor-access": {"GET": flavor_access.index},
+    "/flavors/{flavor_id}/os-extra_specs": {
+        "GET": extra_specs.index,
+        "POST": extra_specs.create,
+    },
+    "/flavors/{flavor_id}/os-extra_specs/{key}": {
+        "GET": extra_specs.show,
+        "PUT": extra_specs.update,
+        "DELETE": extra_specs.delete,
+    },
+}

@@ -1,0 +1,192 @@
+"""JSON schemas with version ranges.
+
+A :class:`Schemas` is a list of ``(first version, last version, schema)``. Each
+schema is spelled out or made by a function of arguments; none is made by changing
+another's copy. That the ranges of one list neither overlap nor leave a gap is
+checked when it is made, so that a mistake cannot be imported.
+"""
+
+import collections.abc
+import functools
+import re
+import typing
+
+import jsonschema
+from oslo_utils import netutils
+from oslo_utils import strutils
+from oslo_utils import timeutils
+from oslo_utils import uuidutils
+
+from nova_lite import exceptions
+from nova_lite.api import microversion
+
+Schema: typing.TypeAlias = dict[str, typing.Any]
+
+FORMATS = jsonschema.FormatChecker(formats=())
+
+
+@FORMATS.checks("uuid")
+def _is_uuid(value: object) -> bool:
+    return not isinstance(value, str) or uuidutils.is_uuid_like(value)
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or bool(timeutils.parse_isotime(value))
+
+
+@FORMATS.checks("ipv4")
+def _is_ipv4(value: object) -> bool:
+    return not isinstance(value, str) or netutils.is_valid_ipv4(value, strict=True)
+
+
+@FORMATS.checks("ipv6")
+def _is_ipv6(value: object) -> bool:
+    return not isinstance(value, str) or netutils.is_valid_ipv6(value)
+
+
+@FORMATS.checks("regex", raises=re.error)
+def _is_regex(value: object) -> bool:
+    return not isinstance(value, str) or bool(re.compile(value))
+
+
+@FORMATS.checks("trimmed-name")
+def _is_name(value: object) -> bool:
+    return not isinstance(value, str) or (bool(value.strip()) and value.isprintable())
+
+
+@FORMATS.checks("base64")
+def _is_base64(value: object) -> bool:
+    import base64
+    import binascii
+
+    if not isinstance(value, str):
+        return True
+    try:
+        base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+class Schemas:
+    """The schemas of one body, query or response, by microversion.
+
+    :param ranges: ``("2.1", "2.18", schema)``, ascending, without a gap; a
+        last version of None means up to the newest.
+    """
+
+    def __init__(self, *ranges: tuple[str, str | None, Schema]) -> None:
+        self.ranges: list[tuple[microversion.Version, microversion.Version, Schema]] = []
+        for first, last, schema in ranges:
+            since = microversion.parse(first)
+            until = microversion.parse(last) if last else microversion.MAXIMUM
+            if since > until:
+                raise ValueError(f"range {first}-{last} is empty")
+            if self.ranges:
+                before = self.ranges[-1][1]
+                if since != microversion.Version(before.major, before.minor + 1):
+                    raise ValueError(f"range {first}-{last} does not follow {before}")
+            self.ranges.append((since, until, schema))
+
+    def at(self, version: microversion.Version) -> Schema:
+        """The schema of ``version``.
+
+        :raises LookupError: there is none: the handler does not exist then.
+        """
+        for since, until, schema in self.ranges:
+            if since <= version <= until:
+                return schema
+        raise LookupError(f"no schema at {version}")
+
+    @functools.cached_property
+    def _validators(self) -> dict[int, jsonschema.Draft202012Validator]:
+        return {
+            id(schema): jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
+            for _, _, schema in self.ranges
+        }
+
+    def check(self, value: object, version: microversion.Version, *, where: str = "") -> None:
+        """Refuse what the schema of ``version`` does not allow.
+
+        :param where: what the value is, for the message (``"query"``).
+        :raises exceptions.InvalidInput: names the element and the reason.
+        """
+        validator = self._validators[id(self.at(version))]
+        error = next(iter(validator.iter_errors(value)), None)
+        if error is not None:
+            raise exceptions.InvalidInput(_describe(error, where))
+
+
+def _describe(error: jsonschema.ValidationError, where: str) -> str:
+    """What is wrong and where; a password's value is not repeated."""
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
+    path = path.lstrip(".") or where
+    if not error.absolute_path or isinstance(error.instance, dict | list):
+        return f"Invalid input for {path or 'the request'}: {error.message}"
+    return strutils.mask_password(
+        f"Invalid input for field/attribute {path}. Value: {error.instance}. {error.message}"
+    )
+
+
+# Elements that many schemas use.
+
+NAME: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "format": "trimmed-name",
+}
+DESCRIPTION: Schema = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
+UUID: Schema = {"type": "string", "format": "uuid"}
+BOOLEAN: Schema = {
+    "type": ["boolean", "string"],
+    "enum": [
+        True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes", "y", "t",
+        False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no", "n", "f",
+    ],
+}  # fmt: skip
+METADATA: Schema = {
+    "type": "object",
+    "patternProperties": {
+        "^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255},
+    },
+    "additionalProperties": False,
+}
+
+
+def integer(minimum: int | None = None, maximum: int | None = None) -> Schema:
+    """A whole number or its digits in a string (range is checked for both)."""
+    limits = {"minimum": minimum, "maximum": maximum}
+    number = {"type": "integer"} | {k: v for k, v in limits.items() if v is not None}
+    pattern = "^[0-9]+$" if minimum is not None and minimum >= 0 else "^-?[0-9]+$"
+    return {"anyOf": [number, {"type": "string", "pattern": pattern, "maxLength": 20}]}
+
+
+def obj(
+    properties: Schema,
+    required: collections.abc.Sequence[str] = (),
+    *,
+    additional: bool = False,
+) -> Schema:
+    """An object; unknown keys are refused unless ``additional``."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": additional,
+    }
+
+
+def many(items: Schema | None = None) -> Schema:
+    """A query parameter that may be given several times."""
+    return {"type": "array", "items": items or {"type": "string"}}
+
+
+def one(item: Schema | None = None) -> Schema:
+    """A query parameter that may be given once."""
+    return {"type": "array", "items": item or {"type": "string"}, "maxItems": 1}
+
+
+DIGITS: Schema = {"type": "string", "pattern": "^[0-9]+$"}
+PAGING: Schema = {"limit": many(DIGITS), "marker": many()}

@@ -1,0 +1,229 @@
+"""Reading servers for the API: many at a time, one statement a table.
+
+A :class:`Server` is a plain record, not an :class:`objects.Instance`: making a
+thousand versioned objects would cost more than the whole request may.
+"""
+
+import collections.abc
+import dataclasses
+import datetime
+import typing
+
+import sqlalchemy as sa
+
+from nova_lite import objects
+from nova_lite.db import session
+from nova_lite.db.models import cell
+
+TABLE = cell.instances
+_FAULTS = cell.instance_faults
+_DEVICES = cell.block_device_mapping
+
+
+@dataclasses.dataclass(slots=True)
+class Fault:
+    """Why a server is in ERROR."""
+
+    code: int
+    message: str
+    details: str | None
+    created_at: datetime.datetime
+
+
+@dataclasses.dataclass(slots=True)
+class Volume:
+    """A volume of a server, as far as lists of servers tell."""
+
+    volume_id: str
+    delete_on_termination: bool
+
+
+@dataclasses.dataclass(slots=True)
+class Server:
+    """What the API shows of a server. ``flavor`` has the fields of
+    :class:`objects.Flavor`; ``spec`` is read for one server at most."""
+
+    uuid: str
+    project_id: str
+    user_id: str
+    display_name: str
+    display_description: str | None
+    hostname: str | None
+    image_ref: str | None
+    flavor: dict[str, typing.Any]
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    host: str | None
+    node: str | None
+    availability_zone: str | None
+    root_device_name: str | None
+    config_drive: bool
+    key_name: str | None
+    user_data: str | None
+    access_ip_v4: str | None
+    access_ip_v6: str | None
+    locked: bool
+    metadata: dict[str, str]
+    system_metadata: dict[str, typing.Any]
+    tags: list[str]
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+    launched_at: datetime.datetime | None
+    terminated_at: datetime.datetime | None
+    reservation_id: str | None
+    launch_index: int
+    deleted: bool = False
+    fault: Fault | None = None
+    volumes: list[Volume] = dataclasses.field(default_factory=list)
+
+
+_OWN_FIELDS = [
+    field.name
+    for field in dataclasses.fields(Server)
+    if field.name not in ("fault", "volumes")
+]
+_COLUMNS = [TABLE.c[name] for name in _OWN_FIELDS]
+
+SORT_COLUMNS: dict[str, sa.Column[typing.Any]] = {
+    name: TABLE.c[name]
+    for name in (
+        "access_ip_v4", "access_ip_v6", "availability_zone", "config_drive", "created_at",
+        "display_description", "display_name", "host", "hostname", "image_ref", "key_name",
+        "launch_index", "launched_at", "launched_on", "locked", "node", "power_state",
+        "project_id", "root_device_name", "task_state", "terminated_at", "updated_at",
+        "user_id", "uuid", "vm_state",
+    )
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """A list's order: pairs of a sort key and whether it descends, made total
+    by ``uuid``."""
+
+    keys: tuple[tuple[str, bool], ...] = (("created_at", True),)
+
+    def columns(self) -> list[tuple[sa.Column[typing.Any], bool]]:
+        """The columns and whether each descends."""
+        pairs = [(SORT_COLUMNS[name], descends) for name, descends in self.keys]
+        return [*pairs, (TABLE.c.uuid, self.keys[-1][1])]
+
+    def sort(self, servers: list[Server]) -> list[Server]:
+        """``servers`` in this order, by stable sorts from the last key on."""
+        for column, descends in reversed(self.columns()):
+            if hasattr(Server, column.name):
+                servers.sort(key=_key_of(column.name), reverse=descends)
+        return servers
+
+
+def _key_of(name: str) -> collections.abc.Callable[[Server], tuple[bool, typing.Any]]:
+    # None sorts before everything, as it does in SQLite and MariaDB.
+    return lambda server: (getattr(server, name) is not None, getattr(server, name) or 0)
+
+
+def get(tx: session.Connection, instance_uuid: str) -> Server | None:
+    """One server that is not deleted, with volumes and fault, or None."""
+    row = tx.execute(
+        sa.select(*_COLUMNS).where(TABLE.c.uuid == instance_uuid, TABLE.c.deleted.is_(False))
+    ).first()
+    if row is None:
+        return None
+    servers = [Server(*row)]
+    add_volumes(tx, servers)
+    add_faults(tx, servers)
+    return servers[0]
+
+
+def list_page(
+    tx: session.Connection,
+    conditions: collections.abc.Sequence[sa.ColumnElement[bool]],
+    order: Order,
+    *,
+    limit: int,
+    marker: str | None = None,
+) -> list[Server]:
+    """Servers in order, without volumes and faults.
+
+    :param marker: uuid after which the page starts.
+    """
+    query = sa.select(*_COLUMNS).where(*conditions)
+    columns = order.columns()
+    if marker is not None:
+        query = query.where(_after(columns, marker))
+    query = query.order_by(*(c.desc() if descends else c.asc() for c, descends in columns))
+    return [Server(*row) for row in tx.execute(query.limit(limit))]
+
+
+def _after(
+    columns: list[tuple[sa.Column[typing.Any], bool]], marker: str
+) -> sa.ColumnElement[bool]:
+    """Rows that come after the marker's row: greater in one key, equal in all before."""
+    alternatives = []
+    same: list[sa.ColumnElement[bool]] = []
+    for column, descends in columns:
+        value = sa.select(column).where(TABLE.c.uuid == marker).scalar_subquery()
+        beyond = column < value if descends else column > value
+        if column.nullable:
+            # NULL comes first when ascending and last when descending.
+            null_first = value.is_(None) & column.is_not(None)
+            null_last = value.is_not(None) & column.is_(None)
+            beyond = beyond | (null_last if descends else null_first)
+        alternatives.append(sa.and_(*same, beyond))
+        same.append(column.is_not_distinct_from(value))
+    return sa.or_(*alternatives)
+
+
+def exists(tx: session.Connection, instance_uuid: str) -> bool:
+    """Whether there is such a server, deleted or not."""
+    query = sa.select(TABLE.c.id).where(TABLE.c.uuid == instance_uuid)
+    return tx.execute(query).first() is not None
+
+
+def add_volumes(tx: session.Connection, servers: collections.abc.Sequence[Server]) -> None:
+    """Fill in each server's volumes (one statement)."""
+    by_uuid = {server.uuid: server for server in servers}
+    query = (
+        sa.select(
+            _DEVICES.c.instance_uuid, _DEVICES.c.volume_id, _DEVICES.c.delete_on_termination
+        )
+        .where(_DEVICES.c.instance_uuid.in_(by_uuid), _DEVICES.c.volume_id.is_not(None))
+        .order_by(_DEVICES.c.id)
+    )
+    for uuid, volume_id, delete_on_termination in tx.execute(query):
+        by_uuid[uuid].volumes.append(Volume(volume_id, delete_on_termination))
+
+
+def add_faults(tx: session.Connection, servers: collections.abc.Sequence[Server]) -> None:
+    """Fill in the last fault of servers that show one (one statement, or none)."""
+    failed = {s.uuid: s for s in servers if s.vm_state in ("error", "deleted")}
+    if not failed:
+        return
+    query = (
+        sa.select(
+            _FAULTS.c.instance_uuid,
+            _FAULTS.c.code,
+            _FAULTS.c.message,
+            _FAULTS.c.details,
+            _FAULTS.c.created_at,
+        )
+        .where(_FAULTS.c.instance_uuid.in_(failed))
+        .order_by(_FAULTS.c.id)
+    )
+    for uuid, *fault in tx.execute(query):
+        failed[uuid].fault = Fault(*fault)
+
+
+def of_build_request(request: objects.BuildRequest) -> Server:
+    """The server that a build request will become."""
+    instance = request.instance
+    values = {
+        name: getattr(instance, name) for name in _OWN_FIELDS if name not in ("deleted", "flavor")
+    }
+    flavor = {name: getattr(instance.flavor, name) for name in instance.flavor.fields}
+    volumes = [
+        Volume(device.volume_id, device.delete_on_termination)
+        for device in request.block_devices.objects
+        if device.volume_id
+    ]
+    return Server(flavor=flavor, volumes=volumes, **values)

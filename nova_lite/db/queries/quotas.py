@@ -1,0 +1,126 @@
+"""Quotas: what a project may use, and what it uses.
+
+Usage is the sum over ``instance_mappings``, so it cannot drift from the truth.
+That parallel requests do not pass the limit together is the business of
+:func:`lock`: creates of one project take turns for the length of one transaction.
+"""
+
+import dataclasses
+import typing
+
+import sqlalchemy as sa
+from oslo_config import cfg
+
+from nova_lite import exceptions
+from nova_lite.db import session
+from nova_lite.db.models import api
+
+TABLE = api.quotas
+_MAPPINGS = api.instance_mappings
+
+# A row of the table that limits nothing; creates of a project lock it.
+_LOCK = "lock"
+
+
+@dataclasses.dataclass(frozen=True)
+class Amount:
+    """So many servers, cores and MiB of memory: used, asked or allowed."""
+
+    instances: int
+    cores: int
+    ram: int
+
+
+RESOURCES = tuple(field.name for field in dataclasses.fields(Amount))
+
+
+def defaults(conf: cfg.ConfigOpts) -> dict[str, int]:
+    """The limits of a project for which nothing is set (-1: none)."""
+    return {
+        "instances": conf.quota.instances,
+        "cores": conf.quota.cores,
+        "ram": conf.quota.ram_mib,
+        "metadata_items": conf.quota.metadata_items,
+    }
+
+
+def lock(tx: session.Connection, project_id: str) -> None:
+    """Let no other create of the project pass until the transaction ends."""
+    row = (TABLE.c.project_id == project_id) & (TABLE.c.resource == _LOCK)
+    # Writes what is there already: that takes the row's lock on every database.
+    if tx.execute(sa.update(TABLE).where(row).values(hard_limit=-1)).rowcount:
+        return
+    try:
+        with tx.begin_nested():
+            tx.execute(
+                sa.insert(TABLE).values(project_id=project_id, resource=_LOCK, hard_limit=-1)
+            )
+    except session.DuplicateKey:
+        # The project's first two creates at once: now there is a row to lock.
+        tx.execute(sa.update(TABLE).where(row).values(hard_limit=-1))
+
+
+def _limit(project_id: str, resource: str) -> sa.ScalarSelect[typing.Any]:
+    return (
+        sa.select(TABLE.c.hard_limit)
+        .where(TABLE.c.project_id == project_id, TABLE.c.resource == resource)
+        .scalar_subquery()
+    )
+
+
+def read(
+    tx: session.Connection, conf: cfg.ConfigOpts, project_id: str
+) -> tuple[Amount, dict[str, int]]:
+    """What a project uses and its limits, in one statement."""
+    configured = defaults(conf)
+    query = sa.select(
+        sa.func.count(_MAPPINGS.c.instance_uuid),
+        sa.func.coalesce(sa.func.sum(_MAPPINGS.c.vcpus), 0),
+        sa.func.coalesce(sa.func.sum(_MAPPINGS.c.memory_mib), 0),
+        *(_limit(project_id, resource) for resource in configured),
+    ).where(_MAPPINGS.c.project_id == project_id)
+    instances, cores, ram, *limits = tx.execute(query).one()
+    own = dict(zip(configured, limits, strict=True))
+    return (
+        Amount(instances, int(cores), int(ram)),
+        {name: configured[name] if own[name] is None else own[name] for name in configured},
+    )
+
+
+def check(
+    tx: session.Connection, conf: cfg.ConfigOpts, project_id: str, wanted: Amount
+) -> None:
+    """Refuse what would exceed a limit.
+
+    :raises exceptions.QuotaExceeded: names the resource, what is used and the limit.
+    """
+    used, limits = read(tx, conf, project_id)
+    for resource in RESOURCES:
+        limit = limits[resource]
+        requested = getattr(wanted, resource)
+        if 0 <= limit < getattr(used, resource) + requested:
+            raise exceptions.QuotaExceeded(
+                resource=resource,
+                requested=requested,
+                used=getattr(used, resource),
+                limit=limit,
+            )
+
+
+def set_limits(tx: session.Connection, project_id: str, limits: dict[str, int]) -> None:
+    """Set some limits of a project."""
+    for resource, hard_limit in limits.items():
+        row = (TABLE.c.project_id == project_id) & (TABLE.c.resource == resource)
+        if not tx.execute(sa.update(TABLE).where(row).values(hard_limit=hard_limit)).rowcount:
+            tx.execute(
+                sa.insert(TABLE).values(
+                    project_id=project_id, resource=resource, hard_limit=hard_limit
+                )
+            )
+
+
+def reset(tx: session.Connection, project_id: str) -> None:
+    """Give a project the defaults again."""
+    tx.execute(
+        sa.delete(TABLE).where(TABLE.c.project_id == project_id, TABLE.c.resource != _LOCK)
+    )
