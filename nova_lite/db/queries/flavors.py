@@ -53,9 +53,7 @@ class FlavorAccessExists(exceptions.Conflict):
 class FlavorAccessNotFound(exceptions.NotFound):
     """The project may not use the flavor anyway."""
 
-    template = (
-        "Flavor access not found for {flavor_id} / {project_id} combination."
-    )
+    template = "Flavor access not found for {flavor_id} / {project_id} combination."
 
 
 class FlavorExtraSpecNotFound(exceptions.NotFound):
@@ -74,7 +72,9 @@ def _flavor(row: sa.Row[typing.Any]) -> objects.Flavor:
     return objects.Flavor(**row._mapping)
 
 
-def get(tx: session.Connection, flavor_id: str, *, project_id: str | None = None) -> objects.Flavor:
+def get(
+    tx: session.Connection, flavor_id: str, *, project_id: str | None = None
+) -> objects.Flavor:
     """The flavor with ``flavorid``.
 
     :param project_id: only if this project may see it; None sees all.
@@ -194,9 +194,7 @@ def remove_access(tx: session.Connection, flavor: objects.Flavor, project_id: st
     :raises FlavorAccessNotFound: it did not have it.
     """
     result = tx.execute(
-        sa.delete(ACCESS).where(
-            ACCESS.c.flavor_id == flavor.id, ACCESS.c.project_id == project_id
-        )
+        sa.delete(ACCESS).where(ACCESS.c.flavor_id == flavor.id, ACCESS.c.project_id == project_id)
     )
     if result.rowcount == 0:
         raise FlavorAccessNotFound(flavor_id=flavor.flavorid, project_id=project_id)

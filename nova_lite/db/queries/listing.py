@@ -79,9 +79,7 @@ class Server:
 
 
 _OWN_FIELDS = [
-    field.name
-    for field in dataclasses.fields(Server)
-    if field.name not in ("fault", "volumes")
+    field.name for field in dataclasses.fields(Server) if field.name not in ("fault", "volumes")
 ]
 _COLUMNS = [TABLE.c[name] for name in _OWN_FIELDS]
 
@@ -184,9 +182,7 @@ def add_volumes(tx: session.Connection, servers: collections.abc.Sequence[Server
     """Fill in each server's volumes (one statement)."""
     by_uuid = {server.uuid: server for server in servers}
     query = (
-        sa.select(
-            _DEVICES.c.instance_uuid, _DEVICES.c.volume_id, _DEVICES.c.delete_on_termination
-        )
+        sa.select(_DEVICES.c.instance_uuid, _DEVICES.c.volume_id, _DEVICES.c.delete_on_termination)
         .where(_DEVICES.c.instance_uuid.in_(by_uuid), _DEVICES.c.volume_id.is_not(None))
         .order_by(_DEVICES.c.id)
     )

@@ -87,9 +87,7 @@ def read(
     )
 
 
-def check(
-    tx: session.Connection, conf: cfg.ConfigOpts, project_id: str, wanted: Amount
-) -> None:
+def check(tx: session.Connection, conf: cfg.ConfigOpts, project_id: str, wanted: Amount) -> None:
     """Refuse what would exceed a limit.
 
     :raises exceptions.QuotaExceeded: names the resource, what is used and the limit.
@@ -121,6 +119,4 @@ def set_limits(tx: session.Connection, project_id: str, limits: dict[str, int]) 
 
 def reset(tx: session.Connection, project_id: str) -> None:
     """Give a project the defaults again."""
-    tx.execute(
-        sa.delete(TABLE).where(TABLE.c.project_id == project_id, TABLE.c.resource != _LOCK)
-    )
+    tx.execute(sa.delete(TABLE).where(TABLE.c.project_id == project_id, TABLE.c.resource != _LOCK))
