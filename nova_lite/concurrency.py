@@ -8,7 +8,10 @@ of this file.
 
 import collections.abc
 import contextlib
+import logging
 import os
+import signal
+import socket
 import time
 import typing
 import warnings
@@ -24,13 +27,15 @@ with warnings.catch_warnings():
     import eventlet.patcher
     import eventlet.semaphore
     import eventlet.tpool
+    import eventlet.wsgi
 
 P = typing.ParamSpec("P")
 R = typing.TypeVar("R")
 
 GreenThread: typing.TypeAlias = typing.Any
-Event = eventlet.event.Event
+Event: typing.TypeAlias = typing.Any
 Semaphore = eventlet.semaphore.Semaphore
+WsgiApplication: typing.TypeAlias = collections.abc.Callable[..., typing.Any]
 
 
 class DeadlineExceeded(Exception):
@@ -127,8 +132,6 @@ class Periodic:
             self._thread = None
 
     def _run(self, at_once: bool) -> None:
-        import logging
-
         log = logging.getLogger(__name__)
         if not at_once:
             eventlet.sleep(self.interval_s)
@@ -138,3 +141,64 @@ class Periodic:
             except Exception:
                 log.exception("Periodic task %s failed; it will run again", self.name)
             eventlet.sleep(self.interval_s)
+
+
+class WsgiServer:
+    """Serves a WSGI application on one address, a green thread a connection."""
+
+    def __init__(
+        self,
+        application: WsgiApplication,
+        address: str,
+        port: int,
+        *,
+        max_connections: int = 1000,
+    ) -> None:
+        self._application = application
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = eventlet.listen((address, port), family=family, backlog=1024)
+        self._pool = eventlet.greenpool.GreenPool(max_connections)
+        self._thread: GreenThread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use (of interest when 0 was asked for)."""
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to serve."""
+        log = logging.getLogger("nova_lite.wsgi")
+        self._thread = eventlet.spawn(
+            eventlet.wsgi.server,
+            self._socket,
+            self._application,
+            custom_pool=self._pool,
+            log=log,
+            log_output=False,
+            keepalive=True,
+            socket_timeout=900,
+            debug=False,
+        )
+
+    def stop(self) -> None:
+        """Serve no more; requests under way are cut."""
+        if self._thread is not None:
+            self._thread.kill()
+        self._socket.close()
+
+
+def wait_for_signal(*signals: int) -> int:
+    """Run until one of the signals comes, and say which."""
+    came = eventlet.event.Event()
+
+    def notice(number: int, _frame: object) -> None:
+        eventlet.spawn_after(0, _send_once, came, number)
+
+    for number in signals:
+        signal.signal(number, notice)
+    return int(came.wait())
+
+
+def _send_once(event: Event, value: int) -> None:
+    if not event.ready():
+        event.send(value)

@@ -11,6 +11,7 @@ from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
 from nova_lite import transitions
+from nova_lite.blockdev import naming
 from nova_lite.conductor import owner
 from nova_lite.conductor import selection
 from nova_lite.db import session
@@ -143,8 +144,10 @@ class Builder:
         operation.steps = [step]
         _place(instance, host)
         instance.operation_id = operation.id
-        for device in request.block_devices.objects:
+        devices = request.block_devices.objects
+        for device in devices:
             device.instance_uuid = instance.uuid
+        instance.root_device_name = naming.assign(devices, keep=True) or naming.DEFAULT_ROOT
         return operation
 
     @staticmethod

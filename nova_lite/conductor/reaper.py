@@ -155,7 +155,7 @@ class Reaper:
 
     def _is_up(self, host: str) -> bool:
         with self._database.api.read() as connection:
-            service = services.get_by_host(connection, host, "nova-lite-compute")
+            service = services.get_by_host(connection, host, services.COMPUTE_BINARY)
         return service is not None and services.is_up(
             service, timeutils.utcnow(), self._down_time_s
         )

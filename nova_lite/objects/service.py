@@ -4,6 +4,11 @@ from oslo_versionedobjects import fields
 
 from nova_lite.objects import wire
 
+# What clients of the Compute API know the daemons as.
+CONDUCTOR_BINARY = "nova-conductor"
+SCHEDULER_BINARY = "nova-scheduler"
+COMPUTE_BINARY = "nova-compute"
+
 
 @wire.register
 class Service(wire.WireObject):

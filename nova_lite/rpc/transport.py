@@ -7,6 +7,7 @@ import typing
 import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging import server as oslo_messaging_server
+from oslo_messaging import transport as oslo_messaging_transport
 from oslo_versionedobjects import base as object_base
 
 from nova_lite import context
@@ -145,6 +146,12 @@ class Transport:
     def close(self) -> None:
         """Disconnect."""
         self.messaging.cleanup()
+
+
+def set_default_url(conf: cfg.ConfigOpts, url: str) -> None:
+    """The transport to use when the configuration names none."""
+    conf.register_opts(oslo_messaging_transport._transport_opts)
+    conf.set_default("transport_url", url)
 
 
 def _tracing_options() -> list[cfg.Opt]:

@@ -10,6 +10,8 @@ from nova_lite import context
 from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.queries.allocations import Resources
+from nova_lite.rpc import scheduler as scheduler_rpc
+from nova_lite.rpc import transport
 from nova_lite.scheduler import allocations
 from nova_lite.scheduler import filters
 from nova_lite.scheduler import host_state
@@ -22,7 +24,7 @@ LOG = logging.getLogger(__name__)
 _LOST = filters.Refusal("taken meanwhile", "another request was faster")
 
 
-class SchedulerManager:
+class SchedulerManager(scheduler_rpc.SchedulerEndpoint):
     """Any number of schedulers may work at the same time: what they read is
     advice, and only the ledger's claim decides.
 
@@ -43,10 +45,11 @@ class SchedulerManager:
         self._weighers = weighers.load(conf)
         self._subset_size = conf.scheduler.host_subset_size
 
+    @transport.expected_errors
     def select_destinations(
         self,
         ctxt: context.RequestContext,
-        request_specs: collections.abc.Sequence[objects.RequestSpec],
+        request_specs: list[objects.RequestSpec],
         alternates: int,
     ) -> list[list[objects.Selection]]:
         """Find a host for each server, claim it, and name alternates.

@@ -12,9 +12,9 @@ from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.models import api
 from nova_lite.db.queries import upsert
+from nova_lite.objects import service as service_object
 
-# What clients of the compute API know our hypervisor hosts' daemon as.
-COMPUTE_BINARY = "nova-compute"
+COMPUTE_BINARY = service_object.COMPUTE_BINARY
 
 _SERVICES = api.services
 

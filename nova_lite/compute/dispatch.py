@@ -1,0 +1,81 @@
+"""From an operation to the code that does it, in a green thread of its own."""
+
+import logging
+
+from nova_lite import concurrency
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import states
+from nova_lite import transitions
+from nova_lite.compute import host as compute_host
+from nova_lite.compute import task as compute_task
+from nova_lite.compute.operations import attach_volume
+from nova_lite.compute.operations import build
+from nova_lite.compute.operations import delete
+from nova_lite.compute.operations import detach_volume
+
+LOG = logging.getLogger(__name__)
+
+_DOING = {
+    transitions.CREATE.action: states.TaskState.BLOCK_DEVICE_MAPPING,
+    transitions.DELETE.action: states.TaskState.DELETING,
+}
+
+
+class Dispatcher:
+    """Starts operations; at most so many builds at a time."""
+
+    def __init__(self, host: compute_host.ComputeHost) -> None:
+        self._host = host
+        self._builds = concurrency.Semaphore(host.conf.compute.max_concurrent_builds)
+
+    def start(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        instance: objects.Instance,
+        devices: list[objects.BlockDeviceMapping],
+        spec: objects.RequestSpec | None = None,
+    ) -> None:
+        """Start an operation and return at once.
+
+        :param spec: of a server to be built.
+        """
+        concurrency.spawn(self._run, ctxt, operation, instance, devices, spec)
+
+    def _run(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        instance: objects.Instance,
+        devices: list[objects.BlockDeviceMapping],
+        spec: objects.RequestSpec | None,
+    ) -> None:
+        what = f"{operation.action} of {instance.uuid}"
+        doing = _DOING.get(operation.action)
+        try:
+            with self._host.tasks.begin(ctxt, operation, instance, devices, doing) as task:
+                self._do(task, spec)
+        except exceptions.OperationSuperseded:
+            LOG.info("%s is over, or somebody else's", what)
+        except exceptions.NovaLiteError as error:
+            LOG.warning("%s failed: %s", what, error.message)
+        except Exception:
+            LOG.exception("%s failed", what)
+        else:
+            LOG.info("%s done", what)
+
+    def _do(self, task: compute_task.InstanceTask, spec: objects.RequestSpec | None) -> None:
+        action = task.operation.action
+        if action == transitions.CREATE.action and spec is not None:
+            with self._builds:
+                build.run(self._host, task, spec)
+        elif action == transitions.DELETE.action:
+            delete.run(self._host, task)
+        elif action == transitions.ATTACH_VOLUME.action:
+            attach_volume.run(self._host, task)
+        elif action == transitions.DETACH_VOLUME.action:
+            detach_volume.run(self._host, task)
+        else:
+            raise exceptions.InvalidInput(reason=f"no operation {action}")

@@ -1,0 +1,108 @@
+"""What every daemon does: configuration, logs, readiness, heartbeat, signals."""
+
+import collections.abc
+import logging
+import os
+import pathlib
+import signal
+import socket
+import sys
+import typing
+
+from oslo_config import cfg
+from oslo_log import log as oslo_log
+from oslo_utils import uuidutils
+
+from nova_lite import concurrency
+from nova_lite import conf as nova_conf
+from nova_lite import objects
+
+LOG = logging.getLogger(__name__)
+
+QUIET = {
+    "amqp": "WARNING",
+    "oslo.messaging": "INFO",
+    "oslo_messaging": "INFO",
+    "keystoneauth": "WARNING",
+    "urllib3": "WARNING",
+    "stevedore": "WARNING",
+    "nova_lite.wsgi": "WARNING",
+}
+
+
+class Part(typing.Protocol):
+    """One of the services a process runs."""
+
+    def start(self) -> None:
+        """Begin to work."""
+
+    def stop(self) -> None:
+        """End: take no new work, let what runs come to a saved point."""
+
+
+def main(
+    program: str,
+    make: collections.abc.Callable[[cfg.ConfigOpts], Part],
+    *,
+    files: collections.abc.Sequence[str] | None = None,
+    overrides: dict[str, str] | None = None,
+    on_ready: collections.abc.Callable[[], object] = lambda: None,
+) -> int:
+    """Run a daemon until SIGTERM or SIGINT.
+
+    :param files: configuration files; None takes the command line.
+    :param overrides: see :func:`nova_lite.conf.new`.
+    :returns: the exit status: 0, or 1 if it could not start.
+    """
+    arguments = sys.argv[1:] if files is None else []
+    conf = nova_conf.new(arguments, files=files, **(overrides or {}))
+    set_up_logging(conf, program)
+    try:
+        part = make(conf)
+        part.start()
+    except Exception as error:
+        LOG.exception("%s could not start", program)
+        print(f"{program} could not start: {error}", file=sys.stderr)
+        return 1
+    LOG.info("%s is ready on %s", program, conf.host)
+    notify_systemd("READY=1")
+    on_ready()
+    number = concurrency.wait_for_signal(signal.SIGTERM, signal.SIGINT)
+    LOG.info("Stopping on %s", signal.Signals(number).name)
+    notify_systemd("STOPPING=1")
+    part.stop()
+    return 0
+
+
+def set_up_logging(conf: cfg.ConfigOpts, program: str) -> None:
+    """Logs as ``[DEFAULT]`` of oslo.log says; chatty libraries are kept quiet."""
+    oslo_log.setup(conf, program)
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def ensure_state_path(conf: cfg.ConfigOpts) -> None:
+    """Make the directory for what this host must remember."""
+    pathlib.Path(conf.state_path).mkdir(mode=0o755, parents=True, exist_ok=True)
+
+
+def new_service(conf: cfg.ConfigOpts, binary: str, zone: str | None = None) -> objects.Service:
+    """What this run of a daemon says of itself in its heartbeats."""
+    return objects.Service(
+        host=conf.host,
+        binary=binary,
+        availability_zone=zone or "internal",
+        incarnation=uuidutils.generate_uuid(),
+    )
+
+
+def notify_systemd(state: str) -> None:
+    """Tell the service manager, if there is one (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+        connection.settimeout(1)
+        connection.sendto(state.encode(), address)

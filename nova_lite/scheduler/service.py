@@ -1,0 +1,41 @@
+"""The scheduler's process."""
+
+from oslo_config import cfg
+
+from nova_lite import concurrency
+from nova_lite import daemon
+from nova_lite.db import session
+from nova_lite.db.queries import services
+from nova_lite.objects import service
+from nova_lite.rpc import transport
+from nova_lite.scheduler import manager
+
+
+class SchedulerService:
+    """Answers select_destinations; reports that it is alive."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, database: session.Database, bus: transport.Transport
+    ) -> None:
+        self._conf = conf
+        self._database = database
+        self._bus = bus
+        self._service = daemon.new_service(conf, service.SCHEDULER_BINARY)
+        self._heartbeat = concurrency.Periodic("heartbeat", conf.report_interval_s, self._report)
+
+    def start(self) -> None:
+        """Serve."""
+        self._report()
+        endpoint = manager.SchedulerManager(self._conf, self._database)
+        self._server = self._bus.serve(transport.SCHEDULER_TOPIC, self._conf.host, [endpoint])
+        self._heartbeat.start()
+
+    def stop(self) -> None:
+        """Finish the questions that are here, and end."""
+        self._heartbeat.stop()
+        self._server.stop()
+        self._server.wait()
+
+    def _report(self) -> None:
+        with self._database.api.read() as connection:
+            services.report(connection, self._service)
