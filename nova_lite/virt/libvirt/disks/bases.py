@@ -15,6 +15,7 @@ from oslo_config import cfg
 
 from nova_lite import durable
 from nova_lite import exceptions
+from nova_lite.virt import sizes
 from nova_lite.virt.libvirt.disks import plan
 
 _MAKE_FILESYSTEM = {
@@ -58,13 +59,13 @@ class BaseFiles:
         if isinstance(content, plan.ImageContent):
             return pathlib.Path(content.path), content.disk_format
         if isinstance(content, plan.SwapContent):
-            size_bytes = content.size_mib * plan.MIB
+            size_bytes = content.size_mib * sizes.MIB
             return self._made(content.base_name, size_bytes, ("mkswap",)), "raw"
         command = _MAKE_FILESYSTEM.get(content.filesystem)
         if command is None:
             reason = f"there is no way to make a {content.filesystem!r} file system"
             raise exceptions.DiskToolFailed(tool="mkfs", reason=reason)
-        return self._made(content.base_name, content.size_gib * plan.GIB, command), "raw"
+        return self._made(content.base_name, content.size_gib * sizes.GIB, command), "raw"
 
     def remove_leftovers(self) -> None:
         """Remove what a dead process left half-made."""
