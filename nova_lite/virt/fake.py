@@ -357,7 +357,7 @@ class FakeDriver:
         self.faults = faults.Faults()
         for text in conf.fake.faults:
             self.faults.plan_from_text(text)
-        self.capabilities = capabilities.Capabilities()
+        self.capabilities = capabilities.Capabilities(uses_image_files=False)
         self.guests = FakeGuests(self.world, self.faults)
         self.power = FakePower(self.world, self.faults)
         self.disks = FakeDisks(self.world, self.faults)
