@@ -17,7 +17,7 @@ from nova_lite import exceptions
 CLUSTER_SIZE_BYTES = 65536
 
 _MIB = 2**20
-_QEMU_NAMES = {"vhd": "vpc", "iso": "raw", "ami": "raw", "ari": "raw", "aki": "raw"}
+_QEMU_NAMES = {"vhd": "vpc"}
 """Glance's names of formats that qemu-img calls otherwise."""
 
 

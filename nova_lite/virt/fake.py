@@ -25,6 +25,7 @@ from nova_lite.virt import faults
 from nova_lite.virt import identity
 from nova_lite.virt import interface
 from nova_lite.virt import naming
+from nova_lite.virt import sizes
 
 HYPERVISOR_VERSION = 1_000_000
 
@@ -194,9 +195,13 @@ class FakeDisks(_Part, interface.DiskOps):
         block_device_info: interface.BlockDeviceInfo,
         root_image: interface.RootImage | None,
     ) -> None:
-        """Remember which files there would be."""
+        """Remember which files there would be.
+
+        :raises nova_lite.exceptions.FlavorDiskTooSmall: the image does not fit.
+        """
         disks = {}
         if root_image is not None:
+            sizes.root_size_bytes(instance, root_image)
             root = block_device_info["root_device_name"] or "vda"
             disks[naming.target_name(root)] = "disk"
         for index, ephemeral in enumerate(block_device_info["ephemerals"]):
@@ -352,7 +357,7 @@ class FakeDriver:
         self.faults = faults.Faults()
         for text in conf.fake.faults:
             self.faults.plan_from_text(text)
-        self.capabilities = capabilities.Capabilities()
+        self.capabilities = capabilities.Capabilities(uses_image_files=False)
         self.guests = FakeGuests(self.world, self.faults)
         self.power = FakePower(self.world, self.faults)
         self.disks = FakeDisks(self.world, self.faults)

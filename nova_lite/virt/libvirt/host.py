@@ -7,11 +7,10 @@ import shutil
 from oslo_config import cfg
 
 from nova_lite.virt import interface
+from nova_lite.virt import sizes
 from nova_lite.virt.libvirt import kvm_probe
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt.disks import bases
-
-_GIB = 2**30
 
 
 class LibvirtHost(interface.HostOps):
@@ -47,7 +46,7 @@ class LibvirtHost(interface.HostOps):
             hypervisor_version=connected.version(),
             vcpus=vcpus,
             memory_mib=memory_mib,
-            disk_gib=shutil.disk_usage(self._instances_path).total // _GIB,
+            disk_gib=shutil.disk_usage(self._instances_path).total // sizes.GIB,
             architecture=cpu.arch,
             cpu_info=dataclasses.asdict(cpu),
         )

@@ -9,12 +9,13 @@ import collections.abc
 import os
 import pathlib
 import subprocess
-import threading
 
 from oslo_config import cfg
 
 from nova_lite import durable
 from nova_lite import exceptions
+from nova_lite import locks
+from nova_lite.virt import sizes
 from nova_lite.virt.libvirt.disks import plan
 
 _MAKE_FILESYSTEM = {
@@ -29,26 +30,13 @@ _MAKE_TIMEOUT_S = 300
 _FILE_MODE = 0o644
 
 
-class NamedLocks:
-    """A lock a name, within this process."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-
-    def of(self, name: str) -> threading.Lock:
-        """The lock of ``name``; always the same one."""
-        with self._guard:
-            return self._locks.setdefault(name, threading.Lock())
-
-
 class BaseFiles:
     """The folder of base files on one host."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         instances = pathlib.Path(conf.compute.instances_path)
         self.path = instances / conf.libvirt.image_cache_subdirectory_name
-        self._locks = NamedLocks()
+        self._locks = locks.Locks()
 
     def ensure(self, content: plan.Content) -> tuple[pathlib.Path, str]:
         """The base file for ``content``, made if it is not there, and its format.
@@ -58,13 +46,13 @@ class BaseFiles:
         if isinstance(content, plan.ImageContent):
             return pathlib.Path(content.path), content.disk_format
         if isinstance(content, plan.SwapContent):
-            size_bytes = content.size_mib * plan.MIB
+            size_bytes = content.size_mib * sizes.MIB
             return self._made(content.base_name, size_bytes, ("mkswap",)), "raw"
         command = _MAKE_FILESYSTEM.get(content.filesystem)
         if command is None:
             reason = f"there is no way to make a {content.filesystem!r} file system"
             raise exceptions.DiskToolFailed(tool="mkfs", reason=reason)
-        return self._made(content.base_name, content.size_gib * plan.GIB, command), "raw"
+        return self._made(content.base_name, content.size_gib * sizes.GIB, command), "raw"
 
     def remove_leftovers(self) -> None:
         """Remove what a dead process left half-made."""
@@ -77,7 +65,7 @@ class BaseFiles:
         path = self.path / name
         # Processes that share the folder may each make it; the last name wins
         # and both files are equally good.
-        with self._locks.of(name):
+        with self._locks.hold(name, "make a base file"):
             if path.exists():
                 return path
             self.path.mkdir(parents=True, exist_ok=True)

@@ -5,13 +5,10 @@ import typing
 
 from oslo_config import cfg
 
-from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.virt import interface
 from nova_lite.virt import naming
-
-GIB = 2**30
-MIB = 2**20
+from nova_lite.virt import sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +81,7 @@ def local_disks(
                 file_name="disk.swap",
                 target=naming.target_name(swap["device_name"]),
                 bus=swap["disk_bus"],
-                size_bytes=swap["swap_size"] * MIB,
+                size_bytes=swap["swap_size"] * sizes.MIB,
                 content=SwapContent(swap["swap_size"]),
             )
         )
@@ -96,18 +93,11 @@ def _root(
     block_device_info: interface.BlockDeviceInfo,
     image: interface.RootImage,
 ) -> LocalDisk:
-    size_bytes = instance.flavor.root_gib * GIB or image.virtual_size_bytes
-    if image.virtual_size_bytes > size_bytes:
-        raise exceptions.FlavorDiskTooSmall(
-            image_id=image.image_id,
-            virtual_size_bytes=image.virtual_size_bytes,
-            root_gib=instance.flavor.root_gib,
-        )
     return LocalDisk(
         file_name="disk",
         target=naming.target_name(block_device_info["root_device_name"] or "/dev/vda"),
         bus=None,
-        size_bytes=size_bytes,
+        size_bytes=sizes.root_size_bytes(instance, image),
         content=ImageContent(image.path, image.disk_format),
         is_root=True,
     )
@@ -125,7 +115,7 @@ def _ephemerals(
             file_name=f"disk.eph{index}",
             target=naming.target_name(device["device_name"]),
             bus=device["disk_bus"],
-            size_bytes=device["size"] * GIB,
+            size_bytes=device["size"] * sizes.GIB,
             content=FilesystemContent(
                 device["size"], device["guest_format"] or default_filesystem
             ),
@@ -140,7 +130,7 @@ def _ephemerals(
             file_name="disk.local",
             target=naming.free_target_name("vdb", _taken(block_device_info)),
             bus=None,
-            size_bytes=size_gib * GIB,
+            size_bytes=size_gib * sizes.GIB,
             content=FilesystemContent(size_gib, default_filesystem),
         )
     ]

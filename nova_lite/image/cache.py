@@ -1,0 +1,126 @@
+"""Images on this host: fetched once, inspected, converted, then never changed.
+
+An image is ``_base/<sha1 of its id>`` (S103) beside a record of its format and
+size, ``<sha1>.json``. The record is written last: an image without one was
+never checked, whoever put it there, and is fetched again.
+"""
+
+import collections.abc
+import dataclasses
+import hashlib
+import json
+import logging
+import pathlib
+import typing
+
+from oslo_config import cfg
+
+from nova_lite import concurrency
+from nova_lite import durable
+from nova_lite import locks
+from nova_lite import objects
+from nova_lite.image import convert
+from nova_lite.image import inspect
+from nova_lite.virt import interface
+from nova_lite.virt import sizes
+
+LOG = logging.getLogger(__name__)
+
+Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, str, str], object]
+"""``download(ctxt, image_id, path)`` writes the image's bytes to ``path``."""
+
+_FILE_MODE = 0o644
+_RAW_FORMATS = ("raw", "iso", "ami")
+"""What is a disk byte by byte."""
+
+
+class ImageCache:
+    """The images of one host."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._force_raw: bool = conf.libvirt.force_raw_images
+        self._qemu_img = convert.QemuImg(conf)
+        self._locks = locks.Locks()
+        self.path = (
+            pathlib.Path(conf.compute.instances_path) / conf.libvirt.image_cache_subdirectory_name
+        )
+
+    def start(self) -> None:
+        """Remove what a dead process left half-fetched. Call once, before use."""
+        if self.path.exists():
+            durable.remove_leftovers(self.path)
+
+    def ensure(
+        self,
+        ctxt: typing.Any,
+        image_meta: objects.ImageMeta,
+        download: Download,
+        *,
+        root_gib: int = 0,
+    ) -> interface.RootImage:
+        """The image on this host; callers that come together share one fetch.
+
+        :param ctxt: handed to ``download``.
+        :param root_gib: size of the root disk it must fit in; 0 is no limit.
+        :raises nova_lite.exceptions.ImageUnacceptable: it must not be used.
+        :raises nova_lite.exceptions.FlavorDiskTooSmall: it does not fit.
+        :raises nova_lite.exceptions.DiskToolFailed: it cannot be converted.
+        """
+        path = self.path / hashlib.sha1(image_meta.id.encode(), usedforsecurity=False).hexdigest()
+        with self._locks.hold(path.name, f"fetch image {image_meta.id}"):
+            image = self._cached(image_meta.id, path)
+            if image is None:
+                self.path.mkdir(parents=True, exist_ok=True)
+                image = self._fetch(ctxt, image_meta, download, path, root_gib)
+        sizes.require_fits(image.image_id, image.virtual_size_bytes, root_gib)
+        return image
+
+    def _cached(self, image_id: str, path: pathlib.Path) -> interface.RootImage | None:
+        try:
+            record = json.loads(_record_of(path).read_text())
+            image = interface.RootImage(**record)
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        if image.image_id != image_id or not path.exists():
+            return None
+        return image
+
+    def _fetch(
+        self,
+        ctxt: typing.Any,
+        image_meta: objects.ImageMeta,
+        download: Download,
+        path: pathlib.Path,
+        root_gib: int,
+    ) -> interface.RootImage:
+        LOG.info("Fetching image %s", image_meta.id)
+        downloaded = durable.temporary_for(path)
+        converted = durable.temporary_for(path)
+        try:
+            download(ctxt, image_meta.id, str(downloaded))
+            found = inspect.inspect(image_meta.id, downloaded, image_meta.disk_format)
+            # Before the conversion, which would write that much.
+            sizes.require_fits(image_meta.id, found.virtual_size_bytes, root_gib)
+            kept_format = self._format_to_keep(found.disk_format)
+            finished = downloaded
+            if kept_format == "raw" and found.disk_format not in _RAW_FORMATS:
+                self._qemu_img.convert(downloaded, found.disk_format, converted, "raw")
+                finished = converted
+            finished.chmod(_FILE_MODE)
+            concurrency.in_native_thread(durable.commit, finished, path)
+        finally:
+            downloaded.unlink(missing_ok=True)
+            converted.unlink(missing_ok=True)
+        # A conversion may round the size up to whole sectors or cylinders.
+        size_bytes = path.stat().st_size if kept_format == "raw" else found.virtual_size_bytes
+        image = interface.RootImage(image_meta.id, str(path), kept_format, size_bytes)
+        durable.write_text(_record_of(path), json.dumps(dataclasses.asdict(image)))
+        return image
+
+    def _format_to_keep(self, disk_format: str) -> str:
+        """qcow2 stays qcow2 if that is allowed; all else becomes raw."""
+        return "qcow2" if disk_format == "qcow2" and not self._force_raw else "raw"
+
+
+def _record_of(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(path.name + ".json")
