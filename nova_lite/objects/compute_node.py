@@ -35,7 +35,7 @@ class ComputeNode(wire.WireObject):
         "disk_gib_reserved": fields.IntegerField(default=0),
         "disk_gib_ratio": fields.FloatField(default=1.0),
         "disk_gib_used": fields.IntegerField(default=0),
-        "updated_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "updated_at": wire.MomentField(nullable=True),
         # Shown by os-hypervisors; counted by the query that reads the node.
         "running_vms": fields.IntegerField(default=0),
     }

@@ -15,7 +15,7 @@ class InstanceFault(wire.WireObject):
         "message": fields.StringField(),
         # For administrators only.
         "details": fields.StringField(nullable=True),
-        "created_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "created_at": wire.MomentField(nullable=True),
     }
 
 
@@ -54,10 +54,10 @@ class Instance(wire.WireObject):
         "metadata": wire.JsonField(default={}),
         "system_metadata": wire.JsonField(default={}),
         "tags": wire.JsonField(default=[]),
-        "created_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
-        "updated_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
-        "launched_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
-        "terminated_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "created_at": wire.MomentField(nullable=True),
+        "updated_at": wire.MomentField(nullable=True),
+        "launched_at": wire.MomentField(nullable=True),
+        "terminated_at": wire.MomentField(nullable=True),
         # The journal entry that owns task_state now, None at rest.
         "operation_id": fields.StringField(nullable=True),
         "fault": fields.ObjectField("InstanceFault", nullable=True),

@@ -16,8 +16,8 @@ class Step(wire.WireObject):
     VERSION = "1.0"
     fields = {
         "name": fields.StringField(),
-        "started_at": fields.DateTimeField(tzinfo_aware=False),
-        "finished_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "started_at": wire.MomentField(),
+        "finished_at": wire.MomentField(nullable=True),
         "result": fields.StringField(nullable=True),  # Success or Error
         "message": fields.StringField(nullable=True),
         "host": fields.StringField(nullable=True),
@@ -46,9 +46,9 @@ class Operation(wire.WireObject):
         # Who does it now: a compute host, or "conductor".
         "owner": fields.StringField(nullable=True),
         "step": fields.StringField(nullable=True),
-        "started_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
-        "heartbeat_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
-        "finished_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "started_at": wire.MomentField(nullable=True),
+        "heartbeat_at": wire.MomentField(nullable=True),
+        "finished_at": wire.MomentField(nullable=True),
         "message": fields.StringField(nullable=True),
         # Arguments needed to do it again (volume_id, alternates ...).
         "arguments": wire.JsonField(default={}),

@@ -24,8 +24,8 @@ class Service(wire.WireObject):
         "disabled_reason": fields.StringField(nullable=True),
         "forced_down": fields.BooleanField(default=False),
         "availability_zone": fields.StringField(nullable=True),
-        "created_at": fields.DateTimeField(nullable=True, tzinfo_aware=False),
-        "last_seen_up": fields.DateTimeField(nullable=True, tzinfo_aware=False),
+        "created_at": wire.MomentField(nullable=True),
+        "last_seen_up": wire.MomentField(nullable=True),
         # Identifies this run of the daemon; a new run has a new one.
         "incarnation": fields.StringField(nullable=True),
     }

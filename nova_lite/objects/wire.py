@@ -1,6 +1,7 @@
 """The common ground of all objects: registry, base class, JSON field."""
 
 import copy
+import datetime
 import typing
 
 from oslo_serialization import jsonutils
@@ -45,6 +46,39 @@ class _Json(fields.FieldType):
     @staticmethod
     def coerce(obj: object, attr: str, value: typing.Any) -> typing.Any:
         return value
+
+
+class _Moment(fields.FieldType):
+    """A naive UTC datetime that keeps its microseconds on the way (the
+    library's own field cuts them, and steps are shorter than a second)."""
+
+    @staticmethod
+    def coerce(obj: object, attr: str, value: typing.Any) -> datetime.datetime:
+        if isinstance(value, str):
+            value = datetime.datetime.fromisoformat(value)
+        if not isinstance(value, datetime.datetime):
+            raise ValueError(f"{attr} needs a datetime, not {type(value).__name__}")
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+        return value
+
+    @staticmethod
+    def from_primitive(obj: object, attr: str, value: str) -> datetime.datetime:
+        return datetime.datetime.fromisoformat(value)
+
+    @staticmethod
+    def to_primitive(obj: object, attr: str, value: datetime.datetime) -> str:
+        return value.isoformat()
+
+    @staticmethod
+    def stringify(value: datetime.datetime) -> str:
+        return value.isoformat()
+
+
+class MomentField(fields.AutoTypedField):
+    """A field of type naive UTC datetime."""
+
+    AUTO_TYPE = _Moment()
 
 
 class JsonField(fields.AutoTypedField):

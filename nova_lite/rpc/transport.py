@@ -8,6 +8,8 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging import server as oslo_messaging_server
 from oslo_messaging import transport as oslo_messaging_transport
+from oslo_messaging._metrics import client as metrics
+from oslo_messaging._tracing import client as tracing
 from oslo_versionedobjects import base as object_base
 
 from nova_lite import context
@@ -125,8 +127,7 @@ class Transport:
         self.messaging = oslo_messaging.get_rpc_transport(
             conf, allowed_remote_exmods=[exceptions.__name__]
         )
-        # The library traces by an option that it registers globally only.
-        conf.register_opts(_tracing_options(), group="oslo_messaging_tracing")
+        _register_global_groups(conf)
         conf.register_opts(oslo_messaging_server._pool_opts)
         conf.set_override("executor_thread_pool_size", conf.rpc.executor_threads)
 
@@ -154,7 +155,8 @@ def set_default_url(conf: cfg.ConfigOpts, url: str) -> None:
     conf.set_default("transport_url", url)
 
 
-def _tracing_options() -> list[cfg.Opt]:
-    from oslo_messaging._tracing import client
-
-    return list(client.oslo_messaging_tracing)
+def _register_global_groups(conf: cfg.ConfigOpts) -> None:
+    """The library reads two groups from whatever configuration it is given,
+    but registers them on the global one only."""
+    conf.register_opts(metrics.oslo_messaging_metrics, group="oslo_messaging_metrics")
+    conf.register_opts(tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")

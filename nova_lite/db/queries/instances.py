@@ -1,7 +1,6 @@
 """Servers in the cell database."""
 
 import collections.abc
-import datetime
 import typing
 
 import sqlalchemy as sa
@@ -152,15 +151,9 @@ def from_row(row: typing.Any) -> objects.Instance:
     values = dict(row._mapping)
     values.pop("deleted")
     values["flavor"] = objects.Flavor(**values["flavor"])
-    return objects.Instance(**{name: _plain(value) for name, value in values.items()})
+    return objects.Instance(**values)
 
 
 def flavor_to_json(flavor: objects.Flavor) -> dict[str, typing.Any]:
     """A flavor as plain fields, for the column of that name."""
     return {name: getattr(flavor, name) for name in flavor.fields}
-
-
-def _plain(value: typing.Any) -> typing.Any:
-    if isinstance(value, datetime.datetime):
-        return value.replace(tzinfo=None)
-    return value
