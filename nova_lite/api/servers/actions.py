@@ -38,9 +38,7 @@ def console_output(req: request.Request, server_id: str) -> dict[str, typing.Any
     if server.host is None:
         raise exceptions.Conflict(reason=f"Instance {server_id} is not ready")
     try:
-        output = req.services.compute.get_console_output(
-            req.ctxt, server.host, server_id, lines
-        )
+        output = req.services.compute.get_console_output(req.ctxt, server.host, server_id, lines)
     except exceptions.GuestNotFound as error:
         raise exceptions.Conflict(reason=f"Instance {server_id} is not ready") from error
     return {"output": output}

@@ -91,9 +91,7 @@ def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
 def _check_metadata(req: request.Request, wanted: Body) -> None:
     limit = req.conf.quota.metadata_items
     if 0 <= limit < len(wanted.get("metadata", {})):
-        raise exceptions.QuotaExceeded(
-            f"Maximum number of metadata items exceeds {limit}"
-        )
+        raise exceptions.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
 
 
 def _counts(wanted: Body) -> tuple[int, int]:
@@ -343,12 +341,8 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
                 wish.instance_uuid,
             )
         for device in volumes:
-            attachment = cinder.create_attachment(
-                req.ctxt, device.volume_id, device.instance_uuid
-            )
-            undo.add(
-                "release the volume", cinder.delete_attachment, req.ctxt, attachment.id
-            )
+            attachment = cinder.create_attachment(req.ctxt, device.volume_id, device.instance_uuid)
+            undo.add("release the volume", cinder.delete_attachment, req.ctxt, attachment.id)
             device.attachment_id = attachment.id
             device.phase = states.DevicePhase.RESERVED.value
         req.database.api.transact(build_requests.set_ready, wishes)

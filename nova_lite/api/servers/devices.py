@@ -159,9 +159,7 @@ def check_multiattach(req: request.Request, volume: "cinder.Volume") -> None:
         )
 
 
-def _image_of_root(
-    resolver: Resolver, root: objects.BlockDeviceMapping
-) -> objects.ImageMeta:
+def _image_of_root(resolver: Resolver, root: objects.BlockDeviceMapping) -> objects.ImageMeta:
     """Image metadata of a server without ``imageRef`` (S132)."""
     if root.source_type == "image":
         return resolver.image(root.image_id)

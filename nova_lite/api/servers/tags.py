@@ -35,7 +35,9 @@ def update(req: request.Request, server_id: str, tag: str) -> request.Response:
     if tag in server.tags:
         return request.NO_CONTENT
     if len(server.tags) >= MAX_TAGS:
-        raise exceptions.InvalidInput(f"The number of tags exceeded the per-server limit {MAX_TAGS}")
+        raise exceptions.InvalidInput(
+            f"The number of tags exceeded the per-server limit {MAX_TAGS}"
+        )
     _store(req, server, [*server.tags, tag])
     return request.Response(201, None, {"Location": req.url("servers", server_id, "tags", tag)})
 
