@@ -142,4 +142,6 @@ class Request:
         return found
 
 
-Handler: typing.TypeAlias = collections.abc.Callable[..., "Response | dict[str, typing.Any] | None"]
+Handler: typing.TypeAlias = collections.abc.Callable[
+    ..., "Response | dict[str, typing.Any] | None"
+]

@@ -39,7 +39,11 @@ CREATE = validation.Schemas(
 )
 
 UPDATE = validation.Schemas(
-    ("2.1", None, obj({"flavor": obj({"description": _DESCRIPTION}, ["description"])}, ["flavor"])),
+    (
+        "2.1",
+        None,
+        obj({"flavor": obj({"description": _DESCRIPTION}, ["description"])}, ["flavor"]),
+    ),
 )
 
 

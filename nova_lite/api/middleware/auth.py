@@ -77,9 +77,7 @@ def wrap(app: WsgiApp, conf: cfg.ConfigOpts) -> WsgiApp:
         return app
     from keystonemiddleware import auth_token
 
-    return auth_token.AuthProtocol(
-        app, {"oslo_config_config": conf, "delay_auth_decision": True}
-    )
+    return auth_token.AuthProtocol(app, {"oslo_config_config": conf, "delay_auth_decision": True})
 
 
 def _is_loopback(host: str) -> bool:

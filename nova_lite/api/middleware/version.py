@@ -28,8 +28,6 @@ class Negotiation:
         version = getattr(request.context, "version", None)
         if version is None:
             return
-        response.set_header(
-            microversion.HEADER, f"{microversion.SERVICE_TYPE} {version}"
-        )
+        response.set_header(microversion.HEADER, f"{microversion.SERVICE_TYPE} {version}")
         response.set_header(microversion.LEGACY_HEADER, str(version))
         response.set_header("Vary", f"{microversion.HEADER}, {microversion.LEGACY_HEADER}")

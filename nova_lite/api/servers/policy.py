@@ -60,13 +60,9 @@ RULES = [
     policy.rule(
         SHOW_HOST_STATUS, policy.ADMIN, "Show whether a server's host is up", f"GET {_ONE}"
     ),
-    policy.rule(
-        SHOW_FAULT_DETAILS, policy.ADMIN, "Show the details of a fault", f"GET {_ONE}"
-    ),
+    policy.rule(SHOW_FAULT_DETAILS, policy.ADMIN, "Show the details of a fault", f"GET {_ONE}"),
     policy.rule(CREATE, policy.MEMBER, "Create a server", "POST /servers"),
-    policy.rule(
-        CREATE_ON_HOST, policy.ADMIN, "Create a server on a named host", "POST /servers"
-    ),
+    policy.rule(CREATE_ON_HOST, policy.ADMIN, "Create a server on a named host", "POST /servers"),
     policy.rule(
         REQUEST_DESTINATION,
         policy.ADMIN,
@@ -87,7 +83,9 @@ RULES = [
     ),
     policy.rule(UPDATE, policy.MEMBER, "Rename or describe a server", f"PUT {_ONE}"),
     policy.rule(DELETE, policy.MEMBER, "Delete a server", f"DELETE {_ONE}"),
-    policy.rule(FORCE_DELETE, policy.MEMBER, "Delete a server at once", f"{_ACTION} (forceDelete)"),
+    policy.rule(
+        FORCE_DELETE, policy.MEMBER, "Delete a server at once", f"{_ACTION} (forceDelete)"
+    ),
     policy.rule(
         EXTENDED_ATTRIBUTES,
         policy.ADMIN,
@@ -96,7 +94,10 @@ RULES = [
         "GET /servers/detail",
     ),
     policy.rule(
-        CONSOLE_OUTPUT, policy.MEMBER, "Read a server's console", f"{_ACTION} (os-getConsoleOutput)"
+        CONSOLE_OUTPUT,
+        policy.MEMBER,
+        "Read a server's console",
+        f"{_ACTION} (os-getConsoleOutput)",
     ),
     policy.rule(LOCK, policy.MEMBER, "Lock a server", f"{_ACTION} (lock)"),
     policy.rule(UNLOCK, policy.MEMBER, "Unlock a server", f"{_ACTION} (unlock)"),
@@ -110,9 +111,7 @@ RULES = [
     policy.rule(METADATA_SHOW, policy.READER, "Show a metadata item", f"GET {_METADATA}/{{key}}"),
     policy.rule(METADATA_CREATE, policy.MEMBER, "Add metadata", f"POST {_METADATA}"),
     policy.rule(METADATA_REPLACE, policy.MEMBER, "Replace metadata", f"PUT {_METADATA}"),
-    policy.rule(
-        METADATA_UPDATE, policy.MEMBER, "Set a metadata item", f"PUT {_METADATA}/{{key}}"
-    ),
+    policy.rule(METADATA_UPDATE, policy.MEMBER, "Set a metadata item", f"PUT {_METADATA}/{{key}}"),
     policy.rule(
         METADATA_DELETE, policy.MEMBER, "Remove a metadata item", f"DELETE {_METADATA}/{{key}}"
     ),

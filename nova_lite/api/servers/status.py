@@ -60,9 +60,7 @@ _TABLE: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 # Statuses that show how far something is, and those that show a fault.
-WITH_PROGRESS = frozenset(
-    {ACTIVE, BUILD, "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
-)
+WITH_PROGRESS = frozenset({ACTIVE, BUILD, "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
 WITH_FAULT = frozenset({ERROR, "DELETED"})
 
 

@@ -44,5 +44,3 @@ def show(base_url: str) -> dict[str, typing.Any]:
         }
     ]
     return {"version": version}
-
-

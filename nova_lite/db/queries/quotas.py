@@ -87,22 +87,35 @@ def read(
     )
 
 
-def check(tx: session.Connection, conf: cfg.ConfigOpts, project_id: str, wanted: Amount) -> None:
-    """Refuse what would exceed a limit.
+def room_for(
+    tx: session.Connection,
+    conf: cfg.ConfigOpts,
+    project_id: str,
+    *,
+    each: Amount,
+    least: int,
+    most: int,
+) -> int:
+    """How many servers of a size still fit: ``most``, or fewer but ``least``.
 
     :raises exceptions.QuotaExceeded: names the resource, what is used and the limit.
     """
     used, limits = read(tx, conf, project_id)
+    room = most
     for resource in RESOURCES:
-        limit = limits[resource]
-        requested = getattr(wanted, resource)
-        if 0 <= limit < getattr(used, resource) + requested:
+        limit, size = limits[resource], getattr(each, resource)
+        if limit < 0 or size == 0:
+            continue
+        fitting = (limit - getattr(used, resource)) // size
+        if fitting < least:
             raise exceptions.QuotaExceeded(
                 resource=resource,
-                requested=requested,
+                requested=least * size,
                 used=getattr(used, resource),
                 limit=limit,
             )
+        room = min(room, fitting)
+    return room
 
 
 def set_limits(tx: session.Connection, project_id: str, limits: dict[str, int]) -> None:

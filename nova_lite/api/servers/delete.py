@@ -1,0 +1,68 @@
+"""Deleting a server: withdraw the wish for it, or have its host delete it."""
+
+from oslo_utils import timeutils
+
+from nova_lite import exceptions
+from nova_lite import transitions
+from nova_lite.api import request
+from nova_lite.db.queries import block_devices
+from nova_lite.db.queries import build_requests
+from nova_lite.db.queries import instances
+from nova_lite.db.queries import operations
+from nova_lite.db.queries import services
+from nova_lite.volume import removal
+
+CONDUCTOR = "conductor"
+"""Owner of deletes that no host can do."""
+
+
+def delete(req: request.Request, server_id: str) -> None:
+    """Delete a server wherever it is; one that is being deleted is left to it."""
+    if _withdraw(req, server_id):
+        return
+    with req.database.cell.read() as tx:
+        instance = instances.get(tx, server_id)
+    host = instance.host if _is_up(req, instance.host) else None
+    try:
+        operation = req.database.cell.transact(
+            operations.start,
+            req.ctxt,
+            instance,
+            transitions.DELETE,
+            owner=host or CONDUCTOR,
+        )
+    except exceptions.OperationInProgress:
+        return
+    if host is None:
+        req.services.conductor.delete_instance(req.ctxt, instance, operation)
+        return
+    with req.database.cell.read() as tx:
+        devices = block_devices.list_for_instance(tx, server_id)
+    req.services.compute.terminate_instance(req.ctxt, host, instance, operation, devices)
+
+
+def _withdraw(req: request.Request, server_id: str) -> bool:
+    """Take back a build request and what is reserved for it.
+
+    A conductor that works on it notices when it completes the request, and
+    then forgets the server; so removing the row here decides.
+
+    :returns: False if there is no build request (any more).
+    """
+    with req.database.api.read() as tx:
+        wish = build_requests.get(tx, server_id)
+    if wish is None or not req.database.api.transact(build_requests.delete, server_id):
+        return False
+    reserved = [device for device in wish.block_devices.objects if device.attachment_id]
+    removal.release_all(req.ctxt, req.services.cinder, reserved, None)
+    return True
+
+
+def _is_up(req: request.Request, host: str | None) -> bool:
+    if host is None:
+        return False
+    with req.database.api.read() as tx:
+        service = services.get_by_host(tx, host, services.COMPUTE_BINARY)
+    return service is not None and services.is_up(
+        service, timeutils.utcnow(), req.conf.service_down_time_s
+    )

@@ -1,0 +1,235 @@
+"""Which servers a list is about: query parameters to conditions."""
+
+import collections.abc
+import dataclasses
+import json
+import re
+import typing
+
+import sqlalchemy as sa
+from oslo_utils import strutils
+from oslo_utils import timeutils
+
+from nova_lite import exceptions
+from nova_lite.api import microversion
+from nova_lite.api import request
+from nova_lite.api.servers import policy
+from nova_lite.api.servers import status
+from nova_lite.db.queries import listing
+
+T = listing.TABLE
+Condition: typing.TypeAlias = sa.ColumnElement[bool]
+
+# Filters that need no right, and those that came with 2.83.
+_FOR_ALL = frozenset(
+    {
+        "reservation_id", "name", "status", "image", "flavor", "ip", "ip6", "changes-since",
+        "changes-before", "all_tenants", "tags", "tags-any", "not-tags", "not-tags-any", "locked",
+        "hostname",
+    }
+)  # fmt: skip
+_FOR_ALL_SINCE_2_83 = frozenset(
+    {
+        "availability_zone", "config_drive", "key_name", "created_at", "launched_at",
+        "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id",
+    }
+)  # fmt: skip
+
+# Parameters compared as they are with a column.
+_EQUAL = {
+    "access_ip_v4": T.c.access_ip_v4,
+    "access_ip_v6": T.c.access_ip_v6,
+    "availability_zone": T.c.availability_zone,
+    "description": T.c.display_description,
+    "display_description": T.c.display_description,
+    "host": T.c.host,
+    "image": T.c.image_ref,
+    "image_ref": T.c.image_ref,
+    "key_name": T.c.key_name,
+    "node": T.c.node,
+    "project_id": T.c.project_id,
+    "reservation_id": T.c.reservation_id,
+    "root_device_name": T.c.root_device_name,
+    "task_state": T.c.task_state,
+    "tenant_id": T.c.project_id,
+    "user_id": T.c.user_id,
+    "uuid": T.c.uuid,
+    "vm_state": T.c.vm_state,
+}
+_REGEX = {"name": T.c.display_name, "display_name": T.c.display_name, "hostname": T.c.hostname}
+_TIMES = {"created_at", "launched_at", "terminated_at"}
+_NUMBERS = {"power_state", "launch_index"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Selected:
+    """What a list selects.
+
+    ``project_id`` is None for all projects. ``matches`` says the same of a
+    build request's server as ``conditions`` say of a row; None if servers that
+    are only asked for cannot match.
+    """
+
+    project_id: str | None
+    conditions: list[Condition]
+    asked_for: collections.abc.Callable[[listing.Server], bool] | None
+
+
+def select(req: request.Request, query: request.Query, all_projects_rule: str) -> Selected:
+    """The servers that ``query`` selects for this asker.
+
+    :raises exceptions.Forbidden: all projects, or deleted ones, by one who may not.
+    :raises exceptions.InvalidInput: a value that has no meaning.
+    """
+    given = _allowed(req, query)
+    project_id = _project(req, given, all_projects_rule)
+    conditions: list[Condition] = []
+    if project_id is not None:
+        conditions.append(T.c.project_id == project_id)
+    conditions.extend(_deleted(req, given))
+    for name, values in given.items():
+        conditions.extend(_condition(name, values[-1]))
+    simple = not (set(given) - {"all_tenants", "deleted", "status", "name", "changes-since"})
+    return Selected(project_id, conditions, _asked_for(given) if simple else None)
+
+
+def _allowed(req: request.Request, query: request.Query) -> request.Query:
+    """The parameters this asker may filter by; others pass unread, like Nova's."""
+    given = {name: values for name, values in query.items() if name not in _NOT_FILTERS}
+    if req.can(policy.ALL_FILTERS):
+        return given
+    allowed = _FOR_ALL
+    if req.version >= microversion.MORE_SERVER_FILTERS:
+        allowed = allowed | _FOR_ALL_SINCE_2_83
+    statuses = [value.upper() for value in given.get("status", [])]
+    if "DELETED" in statuses:
+        raise exceptions.Forbidden("Only administrators may list deleted instances")
+    return {name: values for name, values in given.items() if name in allowed}
+
+
+_NOT_FILTERS = frozenset({"limit", "marker", "sort_key", "sort_dir"})
+
+
+def _project(req: request.Request, given: request.Query, all_projects_rule: str) -> str | None:
+    """The project whose servers are listed, or None for all."""
+    every = False
+    if "all_tenants" in given:
+        text = given["all_tenants"][-1]
+        every = text == "" or _boolean("all_tenants", text)
+    if every or {"project_id", "tenant_id"} & set(given):
+        if every:
+            req.authorize(all_projects_rule)
+        return None
+    return str(req.ctxt.project_id)
+
+
+def _deleted(req: request.Request, given: request.Query) -> list[Condition]:
+    """Deleted servers are listed when asked for, or with ``changes-since``."""
+    if "deleted" in given:
+        return [T.c.deleted.is_(_boolean("deleted", given["deleted"][-1]))]
+    statuses = [value.upper() for value in given.get("status", [])]
+    if "DELETED" in statuses:
+        return [T.c.deleted.is_(True)]
+    if "changes-since" in given or "changes-before" in given:
+        return []
+    return [T.c.deleted.is_(False)]
+
+
+def _condition(name: str, value: str) -> list[Condition]:
+    """The condition of one parameter; none for those handled elsewhere."""
+    if name in _EQUAL:
+        return [_EQUAL[name] == (None if value == "None" else value)]
+    if name in _REGEX:
+        return [_REGEX[name].regexp_match(value)]
+    if name in _NUMBERS:
+        return [T.c[name] == _integer(name, value)]
+    if name in _TIMES:
+        return [T.c[name] == _time(name, value)]
+    special = _SPECIAL.get(name)
+    return [special(value)] if special else []
+
+
+def _status(value: str) -> Condition:
+    vm_states, task_states = status.vm_states([value])
+    condition: Condition = T.c.vm_state.in_(vm_states)
+    if task_states is not None:
+        condition = condition & T.c.task_state.in_(task_states)
+    return condition
+
+
+def _tag(tag: str) -> Condition:
+    return sa.cast(T.c.tags, sa.Text).contains(json.dumps(tag), autoescape=True)
+
+
+def _updated() -> sa.ColumnElement[typing.Any]:
+    return sa.func.coalesce(T.c.updated_at, T.c.created_at)
+
+
+_SPECIAL: dict[str, collections.abc.Callable[[str], Condition]] = {
+    "status": _status,
+    "flavor": lambda value: T.c.flavor["flavorid"].as_string() == value,
+    "locked": lambda value: T.c.locked.is_(_boolean("locked", value)),
+    "config_drive": lambda value: T.c.config_drive.is_(_boolean("config_drive", value)),
+    "changes-since": lambda value: _updated() >= _time("changes-since", value),
+    "changes-before": lambda value: _updated() <= _time("changes-before", value),
+    "tags": lambda value: sa.and_(*(_tag(tag) for tag in value.split(","))),
+    "tags-any": lambda value: sa.or_(*(_tag(tag) for tag in value.split(","))),
+    "not-tags": lambda value: sa.not_(sa.and_(*(_tag(tag) for tag in value.split(",")))),
+    "not-tags-any": lambda value: sa.not_(sa.or_(*(_tag(tag) for tag in value.split(",")))),
+    # There is no networking yet, so no server has an address.
+    "ip": lambda _value: sa.false(),
+    "ip6": lambda _value: sa.false(),
+}
+
+
+def _asked_for(given: request.Query) -> collections.abc.Callable[[listing.Server], bool] | None:
+    """Whether a server that is only asked for matches the simple filters."""
+    if "deleted" in given and _boolean("deleted", given["deleted"][-1]):
+        return None
+    pattern = re.compile(given["name"][-1]) if "name" in given else None
+    wanted = given["status"][-1].upper() if "status" in given else None
+
+    def matches(server: listing.Server) -> bool:
+        named = pattern is None or pattern.search(server.display_name) is not None
+        return named and wanted in (None, status.of(server.vm_state, server.task_state))
+
+    return matches
+
+
+def order(query: request.Query) -> listing.Order:
+    """The order a list is asked for in.
+
+    :raises exceptions.InvalidInput: more directions than keys.
+    """
+    keys = query.get("sort_key", [])
+    directions = query.get("sort_dir", [])
+    if len(directions) > len(keys):
+        raise exceptions.InvalidInput("Sort direction size exceeds sort key size")
+    directions = [*directions, *["desc"] * (len(keys) - len(directions))]
+    pairs = tuple(
+        (key, direction == "desc")
+        for key, direction in zip(keys, directions, strict=True)
+        if key in listing.SORT_COLUMNS
+    )
+    return listing.Order(pairs) if pairs else listing.Order()
+
+
+def _boolean(name: str, value: str) -> bool:
+    try:
+        return bool(strutils.bool_from_string(value, strict=True))
+    except ValueError as error:
+        raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}") from error
+
+
+def _integer(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError as error:
+        raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}") from error
+
+
+def _time(name: str, value: str) -> typing.Any:
+    try:
+        return timeutils.normalize_time(timeutils.parse_isotime(value))
+    except ValueError as error:
+        raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}") from error
