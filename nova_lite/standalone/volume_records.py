@@ -167,6 +167,14 @@ class VolumeStore:
         self.change(identity, volume_id, check)
         self.remove("volume", volume_id)
 
+    def remove_snapshots(self, identity: web.Identity, volume_id: str) -> None:
+        """Remove a volume's snapshots, unless the volume is used."""
+        if self.attachments_of(self.get(identity, "volume", volume_id)["id"]):
+            raise bad_request("Invalid volume: Volume is attached.")
+        for snapshot in self.records.list("snapshot"):
+            if snapshot["volume_id"] == volume_id:
+                self.remove("snapshot", snapshot["id"])
+
     # Attachments
 
     def create_attachment(

@@ -152,8 +152,12 @@ class Volumes:
         resp.media = {"volume": volume_views.volume(req, volume, uses)}
 
     def on_delete_one(self, req: falcon.Request, resp: falcon.Response, volume_id: str) -> None:
-        """Remove the volume and its data."""
-        self._volumes.begin_delete(req.context.identity, volume_id, force=False)
+        """Remove the volume and its data; with ``cascade`` its snapshots too."""
+        identity = req.context.identity
+        force = req.get_param_as_bool("force", default=False) and identity.is_admin
+        if req.get_param_as_bool("cascade", default=False):
+            self._volumes.remove_snapshots(identity, volume_id)
+        self._volumes.begin_delete(identity, volume_id, force=force)
         resp.status = falcon.HTTP_202
 
     def on_post_action(self, req: falcon.Request, resp: falcon.Response, volume_id: str) -> None:

@@ -24,9 +24,13 @@ class AttachmentsFlow:
         instance_uuid: str,
         bdm: objects.BlockDeviceMapping,
     ) -> None:
-        """Make an attachment without a host."""
+        """Make an attachment without a host.
+
+        If Cinder's answer was lost, :meth:`release` finds what it made.
+        """
         if bdm.attachment_id:
             return
+        bdm.instance_uuid = instance_uuid
         attachment = self._cinder.create_attachment(ctxt, bdm.volume_id, instance_uuid)
         bdm.attachment_id = attachment.id
         bdm.phase = states.DevicePhase.RESERVED.value
@@ -69,9 +73,18 @@ class AttachmentsFlow:
         host_side.disconnect(ctxt, self._cinder, self._volumes, bdm, info)
 
     def release(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
-        """Delete the attachment; gone is success. ``attachment_id`` is kept."""
+        """Delete the attachment; gone is success. ``attachment_id`` is kept.
+
+        Without an id, reservations of this server for this volume that nobody
+        heard of are deleted. A connected one is never touched here: it belongs
+        to another host of a migration.
+        """
         if bdm.attachment_id:
             self._cinder.delete_attachment(ctxt, bdm.attachment_id)
+            return
+        for attachment in self._cinder.list_attachments(ctxt, bdm.instance_uuid):
+            if attachment.volume_id == bdm.volume_id and attachment.status == "reserved":
+                self._cinder.delete_attachment(ctxt, attachment.id)
 
     def begin_detaching(
         self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
@@ -91,6 +104,7 @@ class AttachmentsFlow:
         if not bdm.attachment_id:
             return None
         try:
-            return self._cinder.get_attachment(ctxt, bdm.attachment_id).connection_info
+            info = self._cinder.get_attachment(ctxt, bdm.attachment_id).connection_info
         except exceptions.AttachmentNotFound:
             return None
+        return host_side.completed(bdm, info) if info else None

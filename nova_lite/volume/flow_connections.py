@@ -6,6 +6,7 @@ stashed in the connection information, since the connection must be terminated
 with the same one, maybe by another process.
 """
 
+import logging
 import typing
 
 from nova_lite import context
@@ -15,6 +16,8 @@ from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector as seam
 from nova_lite.volume import host_side
+
+LOG = logging.getLogger(__name__)
 
 
 class ConnectionsFlow:
@@ -30,12 +33,20 @@ class ConnectionsFlow:
         instance_uuid: str,
         bdm: objects.BlockDeviceMapping,
     ) -> None:
-        """The volume becomes ``attaching``."""
+        """The volume becomes ``attaching``.
+
+        If Cinder's answer was lost, the phase says ``reserved`` all the same, and
+        :meth:`release` gives the volume back if it is ``attaching``.
+        """
         if bdm.phase is not None:
             return
-        self._cinder.reserve_volume(ctxt, bdm.volume_id)
         bdm.instance_uuid = instance_uuid
         bdm.phase = states.DevicePhase.RESERVED.value
+        try:
+            self._cinder.reserve_volume(ctxt, bdm.volume_id)
+        except (exceptions.InvalidVolume, exceptions.NotFound, exceptions.Forbidden):
+            bdm.phase = None
+            raise
 
     def connect(
         self,
@@ -49,7 +60,7 @@ class ConnectionsFlow:
         host_side.refuse_encrypted(volume)
         with seam.guard_connection(volume):
             if host_side.must_export(bdm):
-                info = self._cinder.initialize_connection(ctxt, bdm.volume_id, connector)
+                info = self._export(ctxt, bdm, connector)
                 host_side.record(bdm, info | {"connector": connector})
             bdm.device_name = mountpoint
             host_side.connect(self._volumes, bdm)
@@ -99,6 +110,22 @@ class ConnectionsFlow:
     ) -> None:
         """The volume is ``in-use`` again."""
         self._cinder.roll_detaching(ctxt, bdm.volume_id)
+
+    def _export(
+        self,
+        ctxt: context.RequestContext,
+        bdm: objects.BlockDeviceMapping,
+        connector: dict[str, typing.Any],
+    ) -> host_side.ConnectionInfo:
+        """Initialise the connection; if the answer is lost, terminate it again."""
+        try:
+            return self._cinder.initialize_connection(ctxt, bdm.volume_id, connector)
+        except exceptions.RemoteServiceError:
+            try:
+                self._cinder.terminate_connection(ctxt, bdm.volume_id, connector)
+            except exceptions.NovaLiteError as error:
+                LOG.warning("Volume %s may still be exported: %s", bdm.volume_id, error)
+            raise
 
     def _use(
         self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping

@@ -33,8 +33,8 @@ def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None
     return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
 
 
-def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> None:
-    """Keep Cinder's answer in the mapping. Phase ``connected``.
+def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> ConnectionInfo:
+    """Cinder's answer with what it may leave out.
 
     ``serial`` defaults to the volume's id and ``access_mode`` to ``rw``; a
     ``multipath_id`` that an earlier connection found is kept.
@@ -44,9 +44,12 @@ def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> None:
     earlier = connection_info_of(bdm) or {}
     if "multipath_id" in earlier.get("data", {}):
         data.setdefault("multipath_id", earlier["data"]["multipath_id"])
-    bdm.connection_info = json.dumps(
-        info | {"data": data, "serial": info.get("serial") or bdm.volume_id}
-    )
+    return info | {"data": data, "serial": info.get("serial") or bdm.volume_id}
+
+
+def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> None:
+    """Keep Cinder's answer, :func:`completed`, in the mapping. Phase ``connected``."""
+    bdm.connection_info = json.dumps(completed(bdm, info))
     bdm.phase = states.DevicePhase.CONNECTED.value
 
 
@@ -80,7 +83,8 @@ def disconnect(
             volumes.disconnect(info)
         else:
             _disconnect_guarded(ctxt, client, volumes, bdm, info)
-    bdm.phase = states.DevicePhase.DISCONNECTED.value
+    if bdm.phase is not None:
+        bdm.phase = states.DevicePhase.DISCONNECTED.value
 
 
 def _disconnect_guarded(

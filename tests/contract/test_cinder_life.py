@@ -1,0 +1,234 @@
+"""What we rely on in Cinder. The same scenarios run against a real one when
+``NOVA_LITE_TEST_CINDER_URL`` (and ``..._GLANCE_URL``) point at it with
+authentication off."""
+
+import os
+import typing
+import uuid
+
+import pytest
+import requests
+
+from nova_lite import concurrency
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite.volume import creation
+from tests.fixtures import embedded
+
+CONNECTOR = {"host": "h1", "ip": "127.0.0.1", "multipath": False, "do_local_attach": True}
+PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
+
+
+@pytest.fixture(scope="module", name="service")
+def fixture_service(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[typing.Any]:
+    with embedded.neighbours(str(tmp_path_factory.mktemp("cinder"))) as service:
+        yield service
+
+
+def volume_of(service: embedded.Services, size_gib: int = 1, **fields: typing.Any) -> str:
+    volume = service.cinder.create_volume(
+        service.ctxt, size_gib, name="contract", description="", **fields
+    )
+    creation.wait_until_available(service.ctxt, service.cinder, volume, patience=PATIENCE)
+    return volume.id
+
+
+def status_of(service: embedded.Services, volume_id: str) -> str:
+    return service.cinder.get_volume(service.ctxt, volume_id).status
+
+
+def gone(service: embedded.Services, volume_id: str) -> bool:
+    try:
+        service.cinder.get_volume(service.ctxt, volume_id)
+    except exceptions.VolumeNotFound:
+        return True
+    return False
+
+
+def test_a_blank_volume_lives_and_dies(service: embedded.Services) -> None:
+    volume_id = volume_of(service)
+    volume = service.cinder.get_volume(service.ctxt, volume_id)
+    assert volume.size_gib == 1
+    assert volume.name == "contract"
+    assert not volume.bootable
+    assert not volume.encrypted
+    assert volume.attachments == ()
+    assert volume.availability_zone
+    service.cinder.delete_volume(service.ctxt, volume_id)
+    assert concurrency.wait_until(lambda: gone(service, volume_id), 10)
+
+
+def test_what_is_not_there_is_named(service: embedded.Services) -> None:
+    missing = str(uuid.uuid4())
+    cinder, ctxt = service.cinder, service.ctxt
+    with pytest.raises(exceptions.VolumeNotFound, match=missing):
+        cinder.get_volume(ctxt, missing)
+    with pytest.raises(exceptions.SnapshotNotFound, match=missing):
+        cinder.get_snapshot(ctxt, missing)
+    with pytest.raises(exceptions.AttachmentNotFound, match=missing):
+        cinder.get_attachment(ctxt, missing)
+    with pytest.raises(exceptions.AttachmentNotFound, match=missing):
+        cinder.complete_attachment(ctxt, missing)
+    with pytest.raises(exceptions.VolumeNotFound, match=missing):
+        cinder.create_attachment(ctxt, missing, str(uuid.uuid4()))
+    cinder.delete_attachment(ctxt, missing)
+
+
+def test_an_attachment_lives_and_dies(service: embedded.Services) -> None:
+    """B6: reserved, attaching, in-use, available."""
+    cinder, ctxt, server = service.cinder, service.ctxt, str(uuid.uuid4())
+    volume_id = volume_of(service)
+    attachment = cinder.create_attachment(ctxt, volume_id, server)
+    assert attachment.connection_info is None
+    assert status_of(service, volume_id) == "reserved"
+    with pytest.raises(exceptions.InvalidVolume):
+        cinder.create_attachment(ctxt, volume_id, str(uuid.uuid4()))
+
+    updated = cinder.update_attachment(ctxt, attachment.id, CONNECTOR, "/dev/vdb")
+    assert updated.connection_info is not None
+    assert updated.connection_info["driver_volume_type"]
+    assert updated.connection_info["data"]["access_mode"] == "rw"
+    assert status_of(service, volume_id) == "attaching"
+
+    cinder.complete_attachment(ctxt, attachment.id)
+    volume = cinder.get_volume(ctxt, volume_id)
+    assert volume.status == "in-use"
+    assert [use.server_uuid for use in volume.attachments] == [server]
+    assert [use.attachment_id for use in volume.attachments] == [attachment.id]
+    assert volume.attachments[0].device == "/dev/vdb"
+    assert [a.id for a in cinder.list_attachments(ctxt, server)] == [attachment.id]
+    with pytest.raises(exceptions.InvalidVolume):
+        cinder.delete_volume(ctxt, volume_id)
+
+    cinder.begin_detaching(ctxt, volume_id)
+    assert status_of(service, volume_id) == "detaching"
+    cinder.roll_detaching(ctxt, volume_id)
+    assert status_of(service, volume_id) == "in-use"
+    cinder.delete_attachment(ctxt, attachment.id)
+    cinder.delete_attachment(ctxt, attachment.id)
+    assert status_of(service, volume_id) == "available"
+
+
+def test_the_same_server_may_hold_a_volume_twice_for_a_move(service: embedded.Services) -> None:
+    """B7, migration: the new reservation is made before the old one is given up (D14)."""
+    cinder, ctxt, server = service.cinder, service.ctxt, str(uuid.uuid4())
+    volume_id = volume_of(service)
+    old = cinder.create_attachment(ctxt, volume_id, server)
+    cinder.update_attachment(ctxt, old.id, CONNECTOR, "/dev/vdb")
+    cinder.complete_attachment(ctxt, old.id)
+    new = cinder.create_attachment(ctxt, volume_id, server)
+    with pytest.raises(exceptions.RemoteConflict):
+        cinder.update_attachment(ctxt, new.id, CONNECTOR | {"host": "h2"}, "/dev/vdb")
+    cinder.delete_attachment(ctxt, old.id)
+    assert status_of(service, volume_id) == "reserved"
+    cinder.delete_attachment(ctxt, new.id)
+    assert status_of(service, volume_id) == "available"
+
+
+def test_a_user_cannot_take_a_connected_volume_from_a_guest(service: embedded.Services) -> None:
+    """CVE-2023-2088: the attachment of a guest goes with a service token only."""
+    cinder, ctxt = service.cinder, service.ctxt
+    volume_id = volume_of(service)
+    attachment = cinder.create_attachment(ctxt, volume_id, str(uuid.uuid4()), CONNECTOR)
+    cinder.complete_attachment(ctxt, attachment.id)
+    answer = requests.delete(
+        f"{service.conf.cinder.endpoint_url}/attachments/{attachment.id}",
+        headers={
+            "X-Project-Id": str(ctxt.project_id),
+            "X-Roles": "member",
+            "OpenStack-API-Version": "volume 3.44",
+        },
+        timeout=10,
+    )
+    assert answer.status_code == 409
+    assert status_of(service, volume_id) == "in-use"
+    cinder.delete_attachment(ctxt, attachment.id)
+    assert status_of(service, volume_id) == "available"
+
+
+def test_the_legacy_calls(service: embedded.Services) -> None:
+    cinder, ctxt, server = service.cinder, service.ctxt, str(uuid.uuid4())
+    volume_id = volume_of(service)
+    cinder.reserve_volume(ctxt, volume_id)
+    assert status_of(service, volume_id) == "attaching"
+    with pytest.raises(exceptions.InvalidVolume):
+        cinder.reserve_volume(ctxt, volume_id)
+    cinder.unreserve_volume(ctxt, volume_id)
+    assert status_of(service, volume_id) == "available"
+
+    cinder.reserve_volume(ctxt, volume_id)
+    info = cinder.initialize_connection(ctxt, volume_id, CONNECTOR)
+    assert info["driver_volume_type"]
+    assert info["data"]
+    cinder.attach_volume(ctxt, volume_id, server, "/dev/vdb", "rw")
+    volume = cinder.get_volume(ctxt, volume_id)
+    assert volume.status == "in-use"
+    cinder.begin_detaching(ctxt, volume_id)
+    cinder.terminate_connection(ctxt, volume_id, CONNECTOR)
+    cinder.detach_volume(ctxt, volume_id, volume.attachments[0].attachment_id)
+    assert status_of(service, volume_id) == "available"
+
+
+def test_a_snapshot_and_a_volume_from_it(service: embedded.Services) -> None:
+    """S64, S185: the new volume has the size and the type of the source."""
+    source_id = volume_of(service)
+    source = service.cinder.get_volume(service.ctxt, source_id)
+    snapshot_id = service.snapshot(source_id)
+    snapshot = service.cinder.get_snapshot(service.ctxt, snapshot_id)
+    assert (snapshot.volume_id, snapshot.size_gib) == (source_id, 1)
+    bdm = objects.BlockDeviceMapping(
+        uuid=str(uuid.uuid4()),
+        source_type="snapshot",
+        destination_type="volume",
+        snapshot_id=snapshot_id,
+    )
+    volume = creation.create_and_wait(
+        service.ctxt,
+        service.cinder,
+        bdm,
+        str(uuid.uuid4()),
+        availability_zone=None,
+        patience=PATIENCE,
+    )
+    assert volume.status == "available"
+    assert volume.size_gib == 1
+    assert volume.volume_type == source.volume_type
+    assert volume.snapshot_id == snapshot_id
+    assert bdm.volume_id == volume.id
+    with pytest.raises(exceptions.InvalidVolume):
+        service.cinder.delete_volume(service.ctxt, source_id)
+
+
+def test_a_volume_from_an_image_is_bootable(service: embedded.Services) -> None:
+    """S65, S186: Cinder reads the image; its properties come with the volume."""
+    image_id = service.upload(os.urandom(70_000), hw_disk_bus="scsi", min_ram=64)
+    volume_id = volume_of(service, image_id=image_id)
+    volume = service.cinder.get_volume(service.ctxt, volume_id)
+    assert volume.bootable
+    assert volume.image_metadata["image_id"] == image_id
+    assert volume.image_metadata["hw_disk_bus"] == "scsi"
+    assert volume.image_metadata["min_ram"] == "64"
+
+
+def test_refusals_are_told_apart(service: embedded.Services) -> None:
+    cinder, ctxt = service.cinder, service.ctxt
+    with pytest.raises(exceptions.InvalidVolume):
+        cinder.create_volume(ctxt, 0, name="", description="")
+    with pytest.raises(exceptions.InvalidVolume, match="zone"):
+        cinder.create_volume(ctxt, 1, name="", description="", availability_zone="nowhere")
+    with pytest.raises(exceptions.SnapshotNotFound):
+        cinder.create_volume(ctxt, 1, name="", description="", snapshot_id=str(uuid.uuid4()))
+    volume_id = volume_of(service)
+    with pytest.raises(exceptions.InvalidVolume, match="attached"):
+        cinder.begin_detaching(ctxt, volume_id)
+
+
+def test_another_project_sees_nothing(service: embedded.Services) -> None:
+    from nova_lite import context
+
+    volume_id = volume_of(service)
+    stranger = context.RequestContext(user_id="eve", project_id="evil", overwrite=False)
+    with pytest.raises(exceptions.VolumeNotFound):
+        service.cinder.get_volume(stranger, volume_id)
+    with pytest.raises(exceptions.VolumeNotFound):
+        service.cinder.create_attachment(stranger, volume_id, str(uuid.uuid4()))

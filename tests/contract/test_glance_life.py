@@ -1,0 +1,50 @@
+"""What we rely on in Glance. Runs against a real one as ``test_cinder_life`` does."""
+
+import os
+import pathlib
+import typing
+import uuid
+
+import pytest
+
+from nova_lite import exceptions
+from tests.fixtures import embedded
+
+
+@pytest.fixture(scope="module", name="service")
+def fixture_service(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[typing.Any]:
+    with embedded.neighbours(str(tmp_path_factory.mktemp("glance"))) as service:
+        yield service
+
+
+def test_metadata(service: embedded.Services) -> None:
+    image_id = service.upload(b"x" * 1000, name="tiny", min_disk=2, min_ram=64, os_distro="debian")
+    image = service.glance.get_image(service.ctxt, image_id)
+    assert (image.id, image.name, image.status) == (image_id, "tiny", "active")
+    assert (image.disk_format, image.container_format) == ("raw", "bare")
+    assert (image.size_bytes, image.min_disk_gib, image.min_ram_mib) == (1000, 2, 64)
+    assert image.owner
+    assert image.checksum
+    assert image.properties["os_distro"] == "debian"
+    assert not {"id", "self", "file", "tags", "owner"} & set(image.properties)
+
+
+def test_download_is_verified_and_complete(
+    service: embedded.Services, tmp_path: pathlib.Path
+) -> None:
+    data = os.urandom(3_500_000)
+    image_id = service.upload(data)
+    path = tmp_path / "image"
+    service.glance.download(service.ctxt, image_id, str(path))
+    assert path.read_bytes() == data
+
+
+def test_what_is_not_there(service: embedded.Services, tmp_path: pathlib.Path) -> None:
+    missing = str(uuid.uuid4())
+    with pytest.raises(exceptions.ImageNotFound, match=missing):
+        service.glance.get_image(service.ctxt, missing)
+    with pytest.raises(exceptions.ImageNotFound):
+        service.glance.download(service.ctxt, missing, str(tmp_path / "image"))
+    with pytest.raises(exceptions.ImageNotFound):
+        service.glance.get_image(service.ctxt, "../images")
+    assert not list(tmp_path.iterdir())
