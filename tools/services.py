@@ -379,14 +379,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tools/services",
         description="Start and stop daemons for tests and trials, on 127.0.0.1 only.",
-        epilog="Ports and URLs of running services are written to WORK_DIR/services.env.",
+        epilog="'clean' stops, and removes data and logs. Ports and URLs of running services "
+        "are written to WORK_DIR/services.env.",
     )
-    parser.add_argument("action", choices=("start", "stop", "status"))
+    parser.add_argument("action", choices=("start", "stop", "status", "clean"))
     parser.add_argument(
         "services",
         nargs="*",
         metavar="SERVICE",
-        help=f"{', '.join(SERVICES)} (stop and status: all if none is named)",
+        help=f"{', '.join(SERVICES)} (all but start: all of them if none is named)",
     )
     parser.add_argument(
         "--work-dir",
@@ -436,7 +437,7 @@ def main() -> int:
         if arguments.action == "status":
             return (0, "runs") if service.running() else (3, "does not run")
         try:
-            return 0, service.start() if arguments.action == "start" else service.stop()
+            return 0, getattr(service, arguments.action)()
         except (ServiceFailed, OSError, subprocess.SubprocessError) as error:
             return 1, f"FAILED: {error}"
 

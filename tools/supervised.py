@@ -131,6 +131,10 @@ class Work:
         """Record, so that another run finds it."""
         self._write(self.path / f"{service}.json", json.dumps(facts, indent=2) + "\n")
 
+    def forget(self, service: str) -> None:
+        """Undo :meth:`save`."""
+        (self.path / f"{service}.json").unlink(missing_ok=True)
+
     def write_env(self, services: typing.Iterable[str]) -> None:
         """Write the environment of every running service to one file."""
         lines = [
@@ -226,6 +230,15 @@ class Service(abc.ABC):
         self.facts.pop("env", None)
         self.work.save(self.name, self.facts)
         return "stopped" if processes else "was not running"
+
+    def clean(self) -> str:
+        """Stop, and remove data and log."""
+        done = self.stop()
+        for directory in (self.home, pathlib.Path(self.facts.get("data", self.home))):
+            shutil.rmtree(directory, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+        self.work.forget(self.name)
+        return f"{done}; its data is gone"
 
     def port(self, name: str = "port") -> int:
         """A chosen port."""
