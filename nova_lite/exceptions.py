@@ -200,8 +200,8 @@ class RemoteConflict(RemoteServiceError):
 class NoValidHost(NovaLiteError):
     """No host passes every rule.
 
-    The message is for users (counts a rule); ``facts['hosts']`` has the
-    verdict a host, for administrators.
+    The message is for users (counts a rule); ``facts['verdicts']`` has the
+    verdict a host as a list of dicts, for administrators.
     """
 
     template = "No valid host was found. {reason}"
@@ -286,3 +286,15 @@ class DiskToolFailed(NovaLiteError):
     """
 
     template = "{tool} failed: {reason}"
+
+
+# Databases
+
+
+class DatabaseTooNew(NovaLiteError):
+    """A newer release has migrated the database."""
+
+    template = (
+        "The {branch} database is at revision {current} and this release knows {known}: "
+        "install the newer release again, or restore a backup from before the upgrade."
+    )
