@@ -15,6 +15,7 @@ from oslo_config import cfg
 
 from nova_lite import exceptions
 from nova_lite.db import session
+from nova_lite.db.queries import cells
 
 Branch: typing.TypeAlias = typing.Literal["api", "cell"]
 BRANCHES: tuple[Branch, ...] = ("api", "cell")
@@ -24,6 +25,22 @@ _HERE = pathlib.Path(__file__).parent
 _POSTGRESQL_LOCK = 7010001
 _MYSQL_LOCK = "nova_lite_migrations"
 _LOCK_TIMEOUT_S = 300
+
+
+def sync(conf: cfg.ConfigOpts) -> dict[Branch, str | None]:
+    """Bring both databases up to date and see to it that there is a cell.
+
+    :returns: the revision each had before.
+    :raises DatabaseTooNew: one has migrations that this release does not know.
+    """
+    before = {branch: upgrade(conf, branch) for branch in BRANCHES}
+    scope = session.Scope(conf.database.api_connection, pool_size=1)
+    try:
+        with scope.read() as connection:
+            cells.ensure_default(connection)
+    finally:
+        scope.dispose()
+    return before
 
 
 def upgrade(
@@ -38,13 +55,13 @@ def upgrade(
     :raises DatabaseTooNew: it has migrations that this release does not know.
     """
     url = _url(conf_or_url, branch)
-    if url.get_backend_name() == "sqlite" and url.database:
-        pathlib.Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     before = current(conf_or_url, branch)
     if before is not None and before > head(branch):
         raise exceptions.DatabaseTooNew(branch=branch, current=before, known=head(branch))
     if before == (head(branch) if revision == "head" else revision):
         return before
+    if url.get_backend_name() == "sqlite" and url.database:
+        pathlib.Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     with _engine(url) as engine, engine.begin() as connection:
         _take_turns(connection)
         _run(connection, branch, revision)
@@ -53,8 +70,11 @@ def upgrade(
 
 def current(conf_or_url: cfg.ConfigOpts | str, branch: Branch) -> str | None:
     """The revision of a database; None if no migration ever ran."""
+    url = _url(conf_or_url, branch)
+    if url.get_backend_name() == "sqlite" and not pathlib.Path(url.database or "").is_file():
+        return None
     versions = sa.table(version_table(branch), sa.column("version_num", sa.String))
-    with _engine(_url(conf_or_url, branch)) as engine, engine.connect() as connection:
+    with _engine(url) as engine, engine.connect() as connection:
         if not sa.inspect(connection).has_table(versions.name):
             return None
         return connection.execute(sa.select(versions.c.version_num)).scalar()

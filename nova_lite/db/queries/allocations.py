@@ -55,6 +55,34 @@ class Allocation:
     resources: Resources
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Drift:
+    """A node whose count is not the sum of its allocations."""
+
+    node_uuid: str
+    host: str
+    resource: str
+    recorded: int
+    allocated: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Orphan:
+    """An allocation that nobody will give back."""
+
+    consumer_uuid: str
+    node_uuid: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Audit:
+    """What is wrong in the ledger; both are empty when nothing is."""
+
+    drifts: tuple[Drift, ...]
+    orphans: tuple[Orphan, ...]
+
+
 def claim(
     tx: session.Connection, consumer_uuid: str, node_uuid: str, resources: Resources
 ) -> None:
@@ -134,6 +162,32 @@ def get_for_consumer(tx: session.Connection, consumer_uuid: str) -> list[Allocat
     return [_to_allocation(row) for row in rows]
 
 
+def audit(tx: session.Connection) -> Audit:
+    """Where the ledger contradicts itself, or outlives its servers."""
+    return Audit(tuple(_drifts(tx)), tuple(_orphans(tx)))
+
+
+def repair(tx: session.Connection) -> Audit:
+    """Give back what orphans hold and make every count the sum of its
+    allocations. Call it in a transaction.
+
+    :returns: what was wrong.
+    """
+    # Claims that are under way have their row in already or wait for the
+    # node: either way they are counted once.
+    tx.execute(sa.select(_NODES.c.id).order_by(_NODES.c.id).with_for_update()).all()
+    found = audit(tx)
+    for orphan in found.orphans:
+        release(tx, orphan.consumer_uuid, orphan.node_uuid)
+    for drift in _drifts(tx):
+        tx.execute(
+            sa.update(_NODES)
+            .where(_NODES.c.uuid == drift.node_uuid)
+            .values({f"{drift.resource}_used": drift.allocated})
+        )
+    return found
+
+
 def used_column(resource: str) -> sa.Column[int]:
     """The column of compute_nodes that counts what is allocated."""
     return typing.cast("sa.Column[int]", _NODES.c[f"{resource}_used"])
@@ -145,6 +199,49 @@ def capacity(resource: str) -> sa.ColumnElement[float]:
     return typing.cast(
         "sa.ColumnElement[float]", (total - reserved) * _NODES.c[f"{resource}_ratio"]
     )
+
+
+def _drifts(tx: session.Connection) -> collections.abc.Iterator[Drift]:
+    sums = (
+        sa.select(
+            _ALLOCATIONS.c.node_uuid,
+            *(sa.func.sum(_ALLOCATIONS.c[resource]).label(resource) for resource in RESOURCES),
+        )
+        .group_by(_ALLOCATIONS.c.node_uuid)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            _NODES.c.uuid,
+            _NODES.c.host,
+            *(used_column(resource) for resource in RESOURCES),
+            *(sums.c[resource].label(f"{resource}_sum") for resource in RESOURCES),
+        )
+        .select_from(_NODES.outerjoin(sums, sums.c.node_uuid == _NODES.c.uuid))
+        .order_by(_NODES.c.id)
+    )
+    for row in tx.execute(query).mappings():
+        for resource in RESOURCES:
+            recorded, allocated = row[f"{resource}_used"], int(row[f"{resource}_sum"] or 0)
+            if recorded != allocated:
+                yield Drift(row["uuid"], row["host"], resource, recorded, allocated)
+
+
+def _orphans(tx: session.Connection) -> collections.abc.Iterator[Orphan]:
+    mappings = api.instance_mappings
+    query = (
+        sa.select(_ALLOCATIONS, mappings.c.instance_uuid, _NODES.c.uuid.label("known_node"))
+        .select_from(
+            _ALLOCATIONS.outerjoin(
+                mappings, mappings.c.instance_uuid == _ALLOCATIONS.c.consumer_uuid
+            ).outerjoin(_NODES, _NODES.c.uuid == _ALLOCATIONS.c.node_uuid)
+        )
+        .where(mappings.c.instance_uuid.is_(None) | _NODES.c.uuid.is_(None))
+        .order_by(_ALLOCATIONS.c.id)
+    )
+    for row in tx.execute(query):
+        reason = "no such server" if row.instance_uuid is None else "no such node"
+        yield Orphan(row.consumer_uuid, row.node_uuid, reason)
 
 
 def _has_room(resources: Resources) -> collections.abc.Iterator[sa.ColumnElement[bool]]:
