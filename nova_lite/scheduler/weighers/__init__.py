@@ -1,7 +1,9 @@
 """What ranks the hosts that pass, one number a file.
 
-Each weigher's numbers are scaled to 0…1 over the hosts in question and
-multiplied by its option; the host with the highest sum is best.
+Each weigher's numbers become shares of the greatest among the hosts in question
+and are multiplied by its option; the host with the highest sum is best. (Scaling
+from the least to the greatest, as upstream does, would make 9 free processors
+against 10 count as much as 1 GiB of free memory against 100.)
 """
 
 import collections.abc
@@ -42,10 +44,10 @@ def best_first(
     weights = [0.0] * len(hosts)
     for weigher in weighers:
         values = [weigher.value(host) for host in hosts]
-        low, span = min(values, default=0), max(values, default=0) - min(values, default=0)
-        if span and weigher.multiplier:
+        greatest = max(map(abs, values), default=0)
+        if greatest:
             for position, value in enumerate(values):
-                weights[position] += weigher.multiplier * (value - low) / span
+                weights[position] += weigher.multiplier * value / greatest
     ranking = sorted(range(len(hosts)), key=lambda position: -weights[position])
     return [hosts[position] for position in ranking]
 
