@@ -1,0 +1,86 @@
+import pytest
+
+from nova_lite import exceptions
+from nova_lite.db import session
+from nova_lite.db.queries import allocations
+from nova_lite.db.queries import nodes
+from tests.fixtures import hosts
+from tests.fixtures import statements
+
+
+def test_the_first_report_creates(database: session.Database) -> None:
+    inventory = hosts.node("a", cpu_info={"model": "x"}, host_ip="192.0.2.1", vcpus_used=5)
+    with database.api.write() as tx:
+        made = nodes.report(tx, inventory)
+        assert nodes.get(tx, inventory.uuid) == made
+    assert (made.cpu_info, made.host_ip, made.vcpus) == ({"model": "x"}, "192.0.2.1", 10)
+    # What is used is not the host's to say.
+    assert made.vcpus_used == 0
+    assert made.updated_at.tzinfo is None
+
+
+def test_an_unchanged_inventory_is_not_written(database: session.Database) -> None:
+    inventory = hosts.node("a", cpu_info={"features": ["b", "a"]}, memory_mib_ratio=1.1)
+    with database.api.read() as connection:
+        made = nodes.report(connection, inventory)
+        with statements.counted(database.api) as said:
+            assert nodes.report(connection, inventory) == made
+    assert said == ["SELECT"]
+
+
+def test_a_changed_inventory_keeps_what_is_used(database: session.Database) -> None:
+    inventory = hosts.node("a")
+    with database.api.write() as tx:
+        made = nodes.report(tx, inventory)
+        allocations.claim(tx, hosts.new_uuid(), made.uuid, allocations.Resources(1, 1024, 10))
+        inventory.memory_mib = 20480
+        changed = nodes.report(tx, inventory)
+        assert nodes.get(tx, made.uuid) == changed
+    assert (changed.memory_mib, changed.memory_mib_used, changed.running_vms) == (20480, 1024, 1)
+    assert changed.updated_at > made.updated_at
+
+
+def test_a_host_that_lost_its_uuid_gets_it_back(database: session.Database) -> None:
+    """Else its capacity would be sold twice."""
+    with database.api.write() as tx:
+        made = nodes.report(tx, hosts.node("a"))
+        again = nodes.report(tx, hosts.node("a", vcpus=12))
+        assert len(nodes.list_all(tx)) == 1
+    assert (again.uuid, again.vcpus) == (made.uuid, 12)
+
+
+def test_a_host_may_be_renamed(database: session.Database) -> None:
+    inventory = hosts.node("a")
+    with database.api.write() as tx:
+        made = nodes.report(tx, inventory)
+        inventory.host = "b"
+        renamed = nodes.report(tx, inventory)
+        assert [(node.uuid, node.host) for node in nodes.list_all(tx)] == [(made.uuid, "b")]
+    assert renamed.host == "b"
+
+
+def test_a_uuid_and_a_name_of_two_nodes(database: session.Database) -> None:
+    """A known uuid decides; the name then belongs to somebody else already."""
+    first, second = hosts.node("a"), hosts.node("b")
+    with database.api.write() as tx:
+        nodes.report(tx, first)
+        nodes.report(tx, second)
+        first.vcpus = 3
+        assert nodes.report(tx, first).uuid == first.uuid
+        assert [node.vcpus for node in nodes.list_all(tx)] == [3, 10]
+
+
+def test_list(database: session.Database) -> None:
+    with database.api.write() as tx:
+        for host in ("b", "a"):
+            nodes.report(tx, hosts.node(host))
+        assert [node.host for node in nodes.list_all(tx)] == ["b", "a"]
+        assert [node.host for node in nodes.list_all(tx, host="a")] == ["a"]
+
+
+def test_unknown_node(database: session.Database) -> None:
+    with (
+        database.api.read() as connection,
+        pytest.raises(exceptions.HostNotFound, match="host nobody"),
+    ):
+        nodes.get(connection, "nobody")
