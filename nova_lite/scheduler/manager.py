@@ -10,6 +10,7 @@ from nova_lite import context
 from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.queries.allocations import Resources
+from nova_lite.rpc import scheduler as scheduler_rpc
 from nova_lite.scheduler import allocations
 from nova_lite.scheduler import filters
 from nova_lite.scheduler import host_state
@@ -22,7 +23,7 @@ LOG = logging.getLogger(__name__)
 _LOST = filters.Refusal("taken meanwhile", "another request was faster")
 
 
-class SchedulerManager:
+class SchedulerManager(scheduler_rpc.SchedulerEndpoint):
     """Any number of schedulers may work at the same time: what they read is
     advice, and only the ledger's claim decides.
 
