@@ -13,6 +13,7 @@ from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.models import api
+from nova_lite.db.queries import cells
 from nova_lite.db.queries import upsert
 
 _NODES = api.compute_nodes
@@ -46,7 +47,7 @@ _RUNNING_VMS = (
 
 def report(tx: session.Connection, node: objects.ComputeNode) -> objects.ComputeNode:
     """Record a host's inventory. What is used is never touched, and nothing is
-    written when nothing changed.
+    written when nothing changed. A new host joins the cell.
 
     A node is known by its uuid, and else by its host and hypervisor name: a
     host that lost its uuid (reinstalled) gets the old one back, so that its
@@ -67,6 +68,7 @@ def report(tx: session.Connection, node: objects.ComputeNode) -> objects.Compute
         }
         # If another report of this host won the race, it said the same.
         upsert.insert_if_absent(tx, _NODES, created)
+        cells.map_host(tx, node.host, cells.ensure_default(tx).id)
         known = _find(tx, node)
     if known is None:  # Deleted by an administrator in between.
         raise exceptions.HostNotFound(host=node.host)

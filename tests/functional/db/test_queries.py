@@ -1,0 +1,115 @@
+"""The queries that lean on a dialect, on SQLite, MariaDB and PostgreSQL."""
+
+import concurrent.futures
+import datetime
+import threading
+import typing
+
+import sqlalchemy as sa
+from oslo_utils import timeutils
+
+from nova_lite import objects
+from nova_lite.db import session
+from nova_lite.db.models import api
+from nova_lite.db.models import cell
+from nova_lite.db.queries import cells
+from nova_lite.db.queries import nodes
+from nova_lite.db.queries import purge
+from nova_lite.db.queries import services
+from nova_lite.db.queries import upsert
+from tests.fixtures import databases
+from tests.fixtures import hosts
+from tests.fixtures import servers
+
+THREADS = 8
+
+
+def at_once(url: str, work: typing.Callable[[session.Database], typing.Any]) -> list[typing.Any]:
+    """Run ``work`` with a database of its own in each of several threads."""
+    together = threading.Barrier(THREADS)
+
+    def run(_number: int) -> typing.Any:
+        own = databases.database_at(url)
+        try:
+            together.wait(60)
+            return work(own)
+        finally:
+            own.dispose()
+
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, range(THREADS)))
+
+
+def count(database: session.Database, table: sa.Table) -> int:
+    scope = database.api if table.metadata is api.metadata else database.cell
+    with scope.read() as connection:
+        found = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar()
+        assert found is not None
+        return found
+
+
+def test_first_heartbeats_at_once_make_one_service(url: str, database: session.Database) -> None:
+    def report(own: session.Database) -> str:
+        with own.api.read() as connection:
+            service = objects.Service(host="a", binary="nova-compute")
+            return str(services.report(connection, service).uuid)
+
+    assert len(set(at_once(url, report))) == 1
+    assert count(database, api.services) == 1
+
+
+def test_first_inventories_at_once_make_one_node(url: str, database: session.Database) -> None:
+    """Even when the host does not know its uuid yet."""
+
+    def report(own: session.Database) -> str:
+        with own.api.read() as connection:
+            return str(nodes.report(connection, hosts.node("a")).uuid)
+
+    assert len(set(at_once(url, report))) == 1
+    assert count(database, api.compute_nodes) == 1
+    assert count(database, api.host_mappings) == 1
+
+
+def test_default_cells_at_once_make_one(url: str, database: session.Database) -> None:
+    def ensure(own: session.Database) -> cells.Cell:
+        with own.api.read() as connection:
+            return cells.ensure_default(connection)
+
+    assert len(set(at_once(url, ensure))) == 1
+    assert count(database, api.cell_mappings) == 1
+
+
+def test_reports_in_a_transaction(database: session.Database) -> None:
+    """The race is lost without an error that would spoil the transaction."""
+    with database.api.write() as tx:
+        cell_id = cells.ensure_default(tx).id
+        values = {"uuid": cells.DEFAULT_UUID, "name": cells.DEFAULT_NAME, "disabled": False}
+        assert not upsert.insert_if_absent(tx, api.cell_mappings, values)
+        upsert.insert_or_update(tx, api.cell_mappings, values, ("name",), {"disabled": True})
+        assert cells.list_all(tx) == [
+            cells.Cell(cell_id, cells.DEFAULT_UUID, cells.DEFAULT_NAME, disabled=True)
+        ]
+
+
+def test_times_keep_their_microseconds(database: session.Database) -> None:
+    with database.api.read() as connection:
+        made = services.report(connection, objects.Service(host="a", binary="x"))
+        assert services.get(connection, made.uuid).last_seen_up == made.last_seen_up
+    assert abs((timeutils.utcnow() - made.last_seen_up).total_seconds()) < 60
+
+
+def test_purge_removes_deleted_servers_and_nothing_else(database: session.Database) -> None:
+    before = datetime.datetime(2026, 6, 1)
+    old, new = datetime.datetime(2026, 5, 31), datetime.datetime(2026, 6, 1)
+    gone = servers.add_server(database, deleted=True, terminated_at=old)
+    servers.add_server(database, deleted=True, terminated_at=new)
+    servers.add_server(database, deleted=False, terminated_at=None)
+    with database.cell.read() as connection:
+        found = purge.deleted_servers(connection, before, 10)
+    assert found == [gone]
+    database.api.transact(purge.purge_request_specs, found)
+    database.cell.transact(purge.purge_servers, found)
+    tables = [*cell.metadata.sorted_tables, api.request_specs]
+    assert {table.name: count(database, table) for table in tables} == {
+        table.name: 2 for table in tables
+    }
