@@ -46,9 +46,9 @@ def main(
     *,
     files: collections.abc.Sequence[str] | None = None,
     overrides: dict[str, str] | None = None,
-    on_ready: collections.abc.Callable[[], object] = lambda: None,
 ) -> int:
-    """Run a daemon until SIGTERM or SIGINT.
+    """Run a daemon until SIGTERM or SIGINT. It says ``READY`` on standard
+    output, and to systemd, when it serves.
 
     :param files: configuration files; None takes the command line.
     :param overrides: see :func:`nova_lite.conf.new`.
@@ -66,7 +66,7 @@ def main(
         return 1
     LOG.info("%s is ready on %s", program, conf.host)
     notify_systemd("READY=1")
-    on_ready()
+    print("READY", flush=True)
     number = concurrency.wait_for_signal(signal.SIGTERM, signal.SIGINT)
     LOG.info("Stopping on %s", signal.Signals(number).name)
     notify_systemd("STOPPING=1")

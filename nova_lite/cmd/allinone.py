@@ -23,7 +23,7 @@ def _make(conf: "cfg.ConfigOpts") -> "daemon.Part":
 
 
 def main() -> None:
-    """Run until told to stop. ``READY`` on standard output says that it serves."""
+    """Run until told to stop."""
     parser = argparse.ArgumentParser(prog="nova-lite-allinone", description=__doc__)
     parser.add_argument("--state-path", help="where everything is kept")
     parser.add_argument("--config-file", action="append", help="nova_lite configuration")
@@ -43,7 +43,6 @@ def main() -> None:
             _make,
             files=files,
             overrides=overrides,
-            on_ready=lambda: print("READY", flush=True),
         )
     )
 

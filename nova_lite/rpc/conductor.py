@@ -11,6 +11,8 @@ from nova_lite.rpc import transport
 
 VERSION = "1.0"
 
+REPORT_TIMEOUT_S = 3.0
+
 
 class ConductorClient(transport.Client):
     """What others ask of the conductor."""
@@ -131,8 +133,10 @@ class ConductorClient(transport.Client):
         node: objects.ComputeNode | None,
     ) -> None:
         """Heartbeat of a daemon without a database, with its inventory when
-        that may have changed."""
-        self._call(ctxt, "report_service", service=service, node=node)
+        that may have changed. Given up early: the next heartbeat comes soon."""
+        self._call(
+            ctxt, "report_service", timeout_s=REPORT_TIMEOUT_S, service=service, node=node
+        )
 
     def report_power_state(
         self, ctxt: context.RequestContext, instance_uuid: str, power_state: int

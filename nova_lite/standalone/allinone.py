@@ -4,11 +4,8 @@ message bus, SQLite, and the embedded identity, image and volume services.
 The code paths are those of the four daemons; only configuration differs.
 """
 
-import logging
-
 from oslo_config import cfg
 
-from nova_lite import concurrency
 from nova_lite import daemon
 from nova_lite.api import service as api_service
 from nova_lite.compute import service as compute_service
@@ -17,11 +14,7 @@ from nova_lite.db import migrations
 from nova_lite.db import session
 from nova_lite.rpc import transport
 from nova_lite.scheduler import service as scheduler_service
-from nova_lite.standalone import identity_service
-from nova_lite.standalone import image_service
-from nova_lite.standalone import volume_service
-
-LOG = logging.getLogger(__name__)
+from nova_lite.standalone import embedded
 
 
 def configure(conf: cfg.ConfigOpts) -> None:
@@ -41,38 +34,6 @@ def configure(conf: cfg.ConfigOpts) -> None:
     transport.set_default_url(conf, "fake://")
 
 
-class EmbeddedServices:
-    """Identity, image and volume services on the loopback address."""
-
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
-        options = conf.standalone
-        listen = options.listen
-        identity = identity_service.make_app(
-            conf,
-            compute_url=f"http://{conf.api.bind_host}:{conf.api.bind_port}/v2.1",
-            image_url=f"http://{listen}:{options.image_port}",
-            volume_url=f"http://{listen}:{options.volume_port}/v3",
-        )
-        self._servers = [
-            concurrency.WsgiServer(app, listen, port)
-            for app, port in (
-                (identity, options.identity_port),
-                (image_service.make_app(conf), options.image_port),
-                (volume_service.make_app(conf), options.volume_port),
-            )
-        ]
-
-    def start(self) -> None:
-        """Serve."""
-        for server in self._servers:
-            server.start()
-
-    def stop(self) -> None:
-        """Serve no more."""
-        for server in self._servers:
-            server.stop()
-
-
 class AllInOne:
     """All services of one machine."""
 
@@ -84,7 +45,7 @@ class AllInOne:
         self._bus = transport.Transport(conf)
         self.compute = compute_service.ComputeService(conf, self._bus)
         self._parts: list[daemon.Part] = [
-            EmbeddedServices(conf),
+            embedded.EmbeddedServices(conf),
             conductor_service.ConductorService(conf, self._database, self._bus),
             scheduler_service.SchedulerService(conf, self._database, self._bus),
             self.compute,

@@ -211,7 +211,7 @@ class Cluster:
         self.state = home / "state"
         self.logs = home / "logs"
         self.clouds_yaml = home / "clouds.yaml"
-        self.ports = {name: free_port() for name in ("api", "image", "volume")}
+        self.ports = {name: free_port() for name in ("api", "image", "volume", "identity")}
         self._driver = driver
         self._settings = settings or {}
         self._files = [home / "nova_lite.conf.sample", home / "nova_lite.conf"]
@@ -380,12 +380,14 @@ class Cluster:
         self.clouds_yaml.write_text(
             "clouds:\n"
             f"  {CLOUD}:\n"
-            "    auth_type: none\n"
-            f"    compute_endpoint_override: http://{LOOPBACK}:{self.ports['api']}/v2.1\n"
-            "    compute_api_version: '2.100'\n"
-            f"    image_endpoint_override: http://{LOOPBACK}:{self.ports['image']}\n"
-            f"    block_storage_endpoint_override: http://{LOOPBACK}:{self.ports['volume']}/v3\n"
-            f"    volume_endpoint_override: http://{LOOPBACK}:{self.ports['volume']}/v3\n"
+            "    auth:\n"
+            f"      auth_url: http://{LOOPBACK}:{self.ports['identity']}/v3\n"
+            "      username: demo\n"
+            "      password: demo\n"
+            "      project_name: demo\n"
+            "      user_domain_id: default\n"
+            "      project_domain_id: default\n"
+            "    region_name: RegionOne\n"
         )
 
     def _values(self) -> dict[str, dict[str, object]]:
@@ -417,6 +419,7 @@ class Cluster:
             "standalone": {
                 "image_port": self.ports["image"],
                 "volume_port": self.ports["volume"],
+                "identity_port": self.ports["identity"],
                 "fault_injection": True,
             },
             "compute": {"driver": self._driver},
