@@ -29,14 +29,13 @@ def make_app(services: Services) -> typing.Any:
 
     :raises auth.UnsafeNoAuth: ``noauth`` on an address others can reach.
     """
-    app = falcon.App(
-        middleware=[
-            request_id.RequestId(),
-            path.ProjectInPath({url.split("/")[1] for url in routes.ROUTES}),
-            auth.Identity(services.conf, services.enforcer),
-            version.Negotiation(),
-        ]
-    )
+    middleware: list[typing.Any] = [
+        request_id.RequestId(),
+        path.ProjectInPath({url.split("/")[1] for url in routes.ROUTES}),
+        auth.Identity(services.conf, services.enforcer),
+        version.Negotiation(),
+    ]
+    app = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(Exception, faults.handle)
     app.add_error_handler(falcon.HTTPError, faults.handle)

@@ -153,7 +153,7 @@ def _check_combination(
 def _one_of(
     index: int, field: str, value: str | None, allowed: collections.abc.Sequence[str]
 ) -> str:
-    if value not in allowed:
+    if value is None or value not in allowed:
         found = "is missing" if value is None else f"{value!r} is not known"
         refuse(V2_KEY, index, f"{field} {found}; use one of {', '.join(allowed)}.")
     return value
@@ -172,7 +172,7 @@ def _size(key: str, index: int, value: int | str | None) -> int | None:
     if value in (None, ""):
         return None
     try:
-        size = int(value)  # type: ignore[arg-type]
+        size = int(value)
     except ValueError:
         refuse(key, index, f"volume_size {value!r} is not a number.")
     if not 0 <= size <= 0x7FFFFFFF:

@@ -1,15 +1,13 @@
 """Deleting a server: withdraw the wish for it, or have its host delete it."""
 
-from oslo_utils import timeutils
-
 from nova_lite import exceptions
 from nova_lite import transitions
 from nova_lite.api import request
+from nova_lite.api.servers import placement
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
-from nova_lite.db.queries import services
 from nova_lite.volume import removal
 
 CONDUCTOR = "conductor"
@@ -22,7 +20,7 @@ def delete(req: request.Request, server_id: str) -> None:
         return
     with req.database.cell.read() as tx:
         instance = instances.get(tx, server_id)
-    host = instance.host if _is_up(req, instance.host) else None
+    host = instance.host if placement.is_up(req, instance.host) else None
     try:
         operation = req.database.cell.transact(
             operations.start,
@@ -56,13 +54,3 @@ def _withdraw(req: request.Request, server_id: str) -> bool:
     reserved = [device for device in wish.block_devices.objects if device.attachment_id]
     removal.release_all(req.ctxt, req.services.cinder, reserved, None)
     return True
-
-
-def _is_up(req: request.Request, host: str | None) -> bool:
-    if host is None:
-        return False
-    with req.database.api.read() as tx:
-        service = services.get_by_host(tx, host, services.COMPUTE_BINARY)
-    return service is not None and services.is_up(
-        service, timeutils.utcnow(), req.conf.service_down_time_s
-    )

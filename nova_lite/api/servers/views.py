@@ -89,6 +89,12 @@ def plain(req: request.Request, server: listing.Server, shown: Shown) -> View:
         view["progress"] = 0
     if current in status.WITH_FAULT and server.fault is not None:
         view["fault"] = _fault(server.fault, shown)
+    return view | _later(req, server)
+
+
+def _later(req: request.Request, server: listing.Server) -> View:
+    """What came with later versions, in their order."""
+    view: View = {}
     if req.version >= microversion.LOCKED_SHOWN:
         view["locked"] = server.locked
     if req.version >= microversion.SERVER_DESCRIPTION:

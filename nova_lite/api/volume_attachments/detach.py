@@ -1,0 +1,75 @@
+"""Detaching a volume from a server.
+
+Clients repeat the DELETE until the volume is gone (terraform does), so a repeat
+while the first one is under way is harmless: 202.
+"""
+
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite import revert
+from nova_lite import states
+from nova_lite import transitions
+from nova_lite.api import request
+from nova_lite.api.servers import load
+from nova_lite.api.servers import placement
+from nova_lite.api.volume_attachments import handlers
+from nova_lite.api.volume_attachments import policy
+from nova_lite.db.queries import operations
+
+
+def delete(req: request.Request, server_id: str, volume_id: str) -> request.Response:
+    """``DELETE …/os-volume_attachments/{volume_id}``."""
+    instance = load.instance(req, server_id)
+    req.authorize(policy.DELETE, load.target(instance))
+    load.refuse_locked(req, instance)
+    device = handlers.load_device(req, server_id, volume_id)
+    if device.is_root:
+        raise exceptions.InvalidInput("Cannot detach a root device volume")
+    if _is_detaching(req, device):
+        return request.ACCEPTED
+    transitions.DETACH_VOLUME.check(instance)
+    if device.phase in _NOT_YET:
+        raise exceptions.Conflict(
+            reason=f"Volume {volume_id} is still being attached to instance {server_id}; detach "
+            "it when that is done."
+        )
+    host = placement.host_up(req, instance)
+
+    cinder = req.services.cinder
+    with revert.Reverter("detach a volume") as undo:
+        if device.phase not in _BEGUN:
+            cinder.begin_detaching(req.ctxt, volume_id)
+            undo.add("tell Cinder that it stays", cinder.roll_detaching, req.ctxt, volume_id)
+        operation = req.database.cell.transact(
+            operations.start,
+            req.ctxt,
+            instance,
+            transitions.DETACH_VOLUME,
+            owner=host,
+            arguments={"volume_id": volume_id},
+        )
+        undo.commit()
+    req.services.compute.detach_volume(req.ctxt, host, instance, operation, device)
+    return request.ACCEPTED
+
+
+_NOT_YET = (
+    None,
+    states.DevicePhase.RESERVED,
+    states.DevicePhase.CONNECTED,
+    states.DevicePhase.PLUGGED,
+)
+# An earlier detach failed half-way: Cinder knows of it already.
+_BEGUN = (states.DevicePhase.UNPLUGGING, states.DevicePhase.DISCONNECTED)
+
+
+def _is_detaching(req: request.Request, device: objects.BlockDeviceMapping) -> bool:
+    """Whether an earlier DELETE is at it."""
+    with req.database.cell.read() as tx:
+        journal = operations.list_for_instance(tx, device.instance_uuid)
+    return any(
+        operation.action == transitions.DETACH_VOLUME.action
+        and operation.status == states.OperationStatus.RUNNING
+        and operation.arguments.get("volume_id") == device.volume_id
+        for operation in journal
+    )
