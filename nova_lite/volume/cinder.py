@@ -136,8 +136,15 @@ class CinderClient:
     ) -> Volume:
         """Order a volume; it is ``creating`` or ``downloading`` for a while.
 
+        It belongs to the project of the request's token, so a request that has
+        none (recovery) cannot order one: it would be nobody's.
+
         :param size_gib: None takes the snapshot's size.
         """
+        if self._conf.cinder.auth_type == "keystone" and not ctxt.auth_token:
+            raise exceptions.RemoteServiceError(
+                service="Cinder", reason="a volume can only be ordered with its owner's token"
+            )
         volume = {
             "size": size_gib,
             "name": name,

@@ -131,3 +131,10 @@ def test_something_else_than_cinder_is_told(service: embedded.Services) -> None:
     client = cinder_module.CinderClient(service.conf)
     with pytest.raises(exceptions.RemoteServiceError):
         client.get_volume(service.ctxt, MISSING)
+
+
+def test_a_volume_is_never_ordered_for_nobody() -> None:
+    """Without the owner's token it would belong to the service project."""
+    client = cinder_module.CinderClient(nova_lite_conf.new(files=[]))
+    with pytest.raises(exceptions.RemoteServiceError, match="owner"):
+        client.create_volume(context.admin_context(), 1, name="", description="")
