@@ -235,7 +235,9 @@ class CinderClient:
     def list_attachments(
         self, ctxt: context.RequestContext, instance_uuid: str
     ) -> list[Attachment]:
-        """Every attachment of a server."""
+        """Every attachment of a server; none where Cinder is too old to have any."""
+        if not self.supports_attachments(ctxt):
+            return []
         params = {"instance_id": instance_uuid}
         if ctxt.is_admin:
             params["all_tenants"] = "1"

@@ -91,8 +91,7 @@ class World:
         assert volume.status == "available"
         assert volume.attachments == ()
         assert self.host.connected == set()
-        if self.cinder.supports_attachments(self.ctxt):
-            assert self.cinder.list_attachments(self.ctxt, self.server) == []
+        assert self.cinder.list_attachments(self.ctxt, self.server) == []
 
 
 @pytest.fixture(scope="module", name="services")
