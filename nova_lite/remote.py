@@ -127,6 +127,8 @@ class RemoteService:
                     interface=list(self._options.interfaces),
                     region_name=self._options.region_name,
                 )
+            except ks_exceptions.EndpointNotFound:
+                continue
             except ks_exceptions.ClientException as error:
                 raise exceptions.RemoteServiceError(
                     service="Keystone", reason=str(error)

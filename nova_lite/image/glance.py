@@ -5,6 +5,7 @@ import hmac
 import os
 import typing
 
+from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
@@ -96,7 +97,8 @@ class GlanceClient:
                 service="Glance", reason=f"the download broke off: {type(error).__name__}"
             ) from error
         file.flush()
-        os.fsync(file.fileno())
+        # Syncing a large image takes seconds, which the others must not wait.
+        concurrency.in_native_thread(os.fsync, file.fileno())
 
     def _verifier(self, image: dict[str, typing.Any]) -> tuple[typing.Any, str]:
         """A fresh hash object and the hex digest it must end with."""

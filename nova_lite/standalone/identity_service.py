@@ -51,21 +51,22 @@ class Tokens:
         password = identity.get("password")
         user = password.get("user") if isinstance(password, dict) else None
         name = user.get("name") if isinstance(user, dict) else None
-        resp.media = self._token(str(name or self._project))
+        resp.media = self._token(req, str(name or self._project))
         resp.set_header("X-Subject-Token", uuid.uuid4().hex)
         resp.status = falcon.HTTP_201
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Every token is valid."""
-        resp.media = self._token(self._project)
+        resp.media = self._token(req, self._project)
         resp.set_header("X-Subject-Token", req.get_header("X-Subject-Token") or "")
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Forget a token: nothing to do."""
         resp.status = falcon.HTTP_204
 
-    def _token(self, user: str) -> dict[str, typing.Any]:
+    def _token(self, req: falcon.Request, user: str) -> dict[str, typing.Any]:
         now = timeutils.utcnow()
+        endpoints = {"identity": f"{req.prefix}/v3", **self._endpoints}
         return {
             "token": {
                 "methods": ["password"],
@@ -73,7 +74,7 @@ class Tokens:
                 "project": {"id": self._project, "name": self._project, "domain": DOMAIN},
                 "roles": [{"id": name, "name": name} for name in ("admin", "member", "reader")],
                 "is_domain": False,
-                "catalog": [_service(kind, url) for kind, url in self._endpoints.items()],
+                "catalog": [_service(kind, url) for kind, url in endpoints.items()],
                 "issued_at": _text(now),
                 "expires_at": _text(now + LIFETIME),
                 "audit_ids": [uuid.uuid4().hex],
@@ -149,9 +150,7 @@ def make_app(conf: typing.Any, *, compute_url: str, image_url: str, volume_url: 
     :param volume_url: as ``http://127.0.0.1:8776/v3``.
     """
     project = conf.standalone.default_project
-    identity_url = f"http://{conf.standalone.listen}:{conf.standalone.identity_port}/v3"
     endpoints = {
-        "identity": identity_url,
         "compute": compute_url,
         "image": image_url,
         "block-storage": volume_url,

@@ -15,6 +15,7 @@ import uuid
 import falcon
 from oslo_utils import timeutils
 
+from nova_lite import concurrency
 from nova_lite.image import glance
 from nova_lite.standalone import faults
 from nova_lite.standalone import store
@@ -372,7 +373,7 @@ class ImageFile:
                     size += len(chunk)
                     file.write(chunk)
                 file.flush()
-                os.fsync(file.fileno())
+                concurrency.in_native_thread(os.fsync, file.fileno())
             if req.content_length is not None and size != req.content_length:
                 raise falcon.HTTPBadRequest(description="The upload broke off")
             os.rename(partial, path)

@@ -136,8 +136,15 @@ class CinderClient:
     ) -> Volume:
         """Order a volume; it is ``creating`` or ``downloading`` for a while.
 
+        It belongs to the project of the request's token, so a request that has
+        none (recovery) cannot order one: it would be nobody's.
+
         :param size_gib: None takes the snapshot's size.
         """
+        if self._conf.cinder.auth_type == "keystone" and not ctxt.auth_token:
+            raise exceptions.RemoteServiceError(
+                service="Cinder", reason="a volume can only be ordered with its owner's token"
+            )
         volume = {
             "size": size_gib,
             "name": name,
@@ -228,7 +235,9 @@ class CinderClient:
     def list_attachments(
         self, ctxt: context.RequestContext, instance_uuid: str
     ) -> list[Attachment]:
-        """Every attachment of a server."""
+        """Every attachment of a server; none where Cinder is too old to have any."""
+        if not self.supports_attachments(ctxt):
+            return []
         params = {"instance_id": instance_uuid}
         if ctxt.is_admin:
             params["all_tenants"] = "1"

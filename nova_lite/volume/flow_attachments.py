@@ -82,8 +82,14 @@ class AttachmentsFlow:
         if bdm.attachment_id:
             self._cinder.delete_attachment(ctxt, bdm.attachment_id)
             return
+        if not bdm.instance_uuid:
+            return
         for attachment in self._cinder.list_attachments(ctxt, bdm.instance_uuid):
-            if attachment.volume_id == bdm.volume_id and attachment.status == "reserved":
+            ours = (attachment.instance_uuid, attachment.volume_id) == (
+                bdm.instance_uuid,
+                bdm.volume_id,
+            )
+            if ours and attachment.status == "reserved":
                 self._cinder.delete_attachment(ctxt, attachment.id)
 
     def begin_detaching(

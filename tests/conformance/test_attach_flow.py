@@ -91,8 +91,7 @@ class World:
         assert volume.status == "available"
         assert volume.attachments == ()
         assert self.host.connected == set()
-        if self.cinder.supports_attachments(self.ctxt):
-            assert self.cinder.list_attachments(self.ctxt, self.server) == []
+        assert self.cinder.list_attachments(self.ctxt, self.server) == []
 
 
 @pytest.fixture(scope="module", name="services")
@@ -252,3 +251,31 @@ def test_every_call_carries_the_service_role(world: World) -> None:
     calls = world.service.calls()
     assert calls
     assert all(call["is_service"] for call in calls)
+
+
+def test_a_device_of_no_server_releases_nothing(services: dict[str, embedded.Services]) -> None:
+    """Another server's reservation of the same volume is not ours to delete."""
+    world = World(services["attachments"])
+    world.flow.reserve(world.ctxt, world.server, world.bdm)
+    for instance_uuid in (None, str(uuid.uuid4())):
+        stray = objects.BlockDeviceMapping(
+            uuid=str(uuid.uuid4()), volume_id=world.bdm.volume_id, instance_uuid=instance_uuid
+        )
+        flow_module.flow_for(world.ctxt, stray, world.cinder).release(world.ctxt, stray)
+    assert world.volume().status == "reserved"
+    world.back()
+    world.assert_nothing_left()
+
+
+def test_an_attachment_without_connection_information_is_an_error(
+    services: dict[str, embedded.Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(services["attachments"])
+    world.flow.reserve(world.ctxt, world.server, world.bdm)
+    bare = world.cinder.get_attachment(world.ctxt, world.bdm.attachment_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.cinder, "update_attachment", lambda *_: bare)
+        with pytest.raises(exceptions.RemoteServiceError, match="connection information"):
+            world.flow.connect(world.ctxt, world.bdm, CONNECTOR, "/dev/vdb")
+    world.back()
+    world.assert_nothing_left()

@@ -1,0 +1,124 @@
+"""Downloads that go wrong: nothing is left, and the reason is told."""
+
+import hashlib
+import json
+import pathlib
+import typing
+
+import pytest
+
+from nova_lite import conf as nova_lite_conf
+from nova_lite import context
+from nova_lite import exceptions
+from nova_lite.image import glance
+from tests.fixtures import embedded
+
+CTXT = context.RequestContext(user_id="alice", project_id="demo", overwrite=False)
+DATA = b"some image data" * 1000
+
+
+class LyingGlance:
+    """A WSGI application whose image says what the test wants."""
+
+    def __init__(self) -> None:
+        self.image: dict[str, typing.Any] = {"id": "i1", "status": "active"}
+        self.length = len(DATA)
+        self.status = "200 OK"
+
+    def __call__(self, environ: dict[str, typing.Any], start: typing.Any) -> list[bytes]:
+        if environ["PATH_INFO"].endswith("/file"):
+            start(self.status, [("Content-Length", str(self.length))])
+            return [DATA]
+        start("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(self.image).encode()]
+
+
+@pytest.fixture(name="lying")
+def fixture_lying() -> LyingGlance:
+    return LyingGlance()
+
+
+@pytest.fixture(name="client")
+def fixture_client(lying: LyingGlance) -> typing.Iterator[glance.GlanceClient]:
+    with embedded.serving(lying) as url:
+        conf = nova_lite_conf.new(
+            files=[],
+            glance__auth_type="none",
+            glance__endpoint_url=url,
+            glance__timeout_s=1.0,
+        )
+        yield glance.GlanceClient(conf)
+
+
+def test_the_strong_hash_decides(
+    client: glance.GlanceClient, lying: LyingGlance, tmp_path: pathlib.Path
+) -> None:
+    lying.image |= {
+        "checksum": "0" * 32,
+        "os_hash_algo": "sha256",
+        "os_hash_value": hashlib.sha256(DATA).hexdigest(),
+    }
+    client.download(CTXT, "i1", str(tmp_path / "image"))
+    assert (tmp_path / "image").read_bytes() == DATA
+
+
+def test_md5_will_do(
+    client: glance.GlanceClient, lying: LyingGlance, tmp_path: pathlib.Path
+) -> None:
+    lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
+    client.download(CTXT, "i1", str(tmp_path / "image"))
+    assert (tmp_path / "image").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"os_hash_algo": "sha512", "os_hash_value": "00"}, "match"),
+        ({"checksum": "0" * 32}, "match"),
+        ({}, "no checksum"),
+        ({"os_hash_algo": "rot13", "os_hash_value": "00"}, "no checksum"),
+    ],
+)
+def test_wrong_data_are_refused(
+    client: glance.GlanceClient,
+    lying: LyingGlance,
+    tmp_path: pathlib.Path,
+    facts: dict[str, str],
+    reason: str,
+) -> None:
+    lying.image |= facts
+    with pytest.raises(exceptions.ImageUnacceptable, match=reason):
+        client.download(CTXT, "i1", str(tmp_path / "image"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_download_that_breaks_off_leaves_nothing(
+    client: glance.GlanceClient, lying: LyingGlance, tmp_path: pathlib.Path
+) -> None:
+    lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
+    lying.length = len(DATA) + 10
+    with pytest.raises(exceptions.RemoteServiceError):
+        client.download(CTXT, "i1", str(tmp_path / "image"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("403 Forbidden", exceptions.Forbidden),
+        ("404 Not Found", exceptions.ImageNotFound),
+        ("503 Service Unavailable", exceptions.RemoteServiceError),
+    ],
+)
+def test_refusals(
+    client: glance.GlanceClient,
+    lying: LyingGlance,
+    tmp_path: pathlib.Path,
+    status: str,
+    error: type[Exception],
+) -> None:
+    lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
+    lying.status = status
+    with pytest.raises(error):
+        client.download(CTXT, "i1", str(tmp_path / "image"))
+    assert not list(tmp_path.iterdir())

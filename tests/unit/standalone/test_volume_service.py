@@ -1,0 +1,239 @@
+"""The embedded volume service beyond the contract: files, images, faults, restarts."""
+
+import os
+import pathlib
+import struct
+import subprocess
+import typing
+import uuid
+
+import pytest
+import requests
+
+from nova_lite import concurrency
+from nova_lite import exceptions
+from nova_lite.standalone import volume_files
+from nova_lite.standalone import volume_records
+from nova_lite.volume import creation
+from tests.fixtures import embedded
+
+PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
+
+
+@pytest.fixture(name="service")
+def fixture_service(tmp_path: pathlib.Path) -> typing.Iterator[embedded.Services]:
+    with embedded.services(str(tmp_path)) as service:
+        yield service
+
+
+def make(service: embedded.Services, **fields: typing.Any) -> str:
+    volume = service.cinder.create_volume(service.ctxt, 1, name="", description="", **fields)
+    creation.wait_until_available(service.ctxt, service.cinder, volume, patience=PATIENCE)
+    return volume.id
+
+
+def request(
+    service: embedded.Services, method: str, path: str, body: object = None, **headers: str
+) -> requests.Response:
+    return requests.request(
+        method,
+        f"{service.volume_url}{path}",
+        json=body,
+        headers={"X-Project-Id": "demo", "X-Roles": "member"} | headers,
+        timeout=10,
+    )
+
+
+def test_files_are_sparse_and_go(service: embedded.Services, tmp_path: pathlib.Path) -> None:
+    volume_id = make(service)
+    path = tmp_path / "volumes" / f"volume-{volume_id}"
+    assert path.stat().st_size == volume_files.GIB
+    assert path.stat().st_blocks * 512 < 1024 * 1024
+    service.cinder.delete_volume(service.ctxt, volume_id)
+    assert not list((tmp_path / "volumes").iterdir())
+
+
+def test_data_pass_through_snapshot_and_clone(
+    service: embedded.Services, tmp_path: pathlib.Path
+) -> None:
+    source_id = make(service)
+    data = os.urandom(100_000)
+    with (tmp_path / "volumes" / f"volume-{source_id}").open("r+b") as file:
+        file.seek(5_000_000)
+        file.write(data)
+    snapshot_id = service.snapshot(source_id)
+    copy_id = make(service, snapshot_id=snapshot_id)
+    with (tmp_path / "volumes" / f"volume-{copy_id}").open("rb") as file:
+        file.seek(5_000_000)
+        assert file.read(len(data)) == data
+    copy = tmp_path / "volumes" / f"volume-{copy_id}"
+    assert copy.stat().st_blocks * 512 < 10_000_000
+
+
+def test_a_qcow2_image_becomes_a_raw_volume(
+    service: embedded.Services, tmp_path: pathlib.Path
+) -> None:
+    raw, qcow2 = tmp_path / "disk.raw", tmp_path / "disk.qcow2"
+    data = os.urandom(200_000)
+    raw.write_bytes(data + bytes(1024 * 1024 - len(data)))
+    subprocess.run(
+        ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(qcow2)],
+        check=True,
+        timeout=60,
+    )
+    image_id = service.upload(qcow2.read_bytes(), disk_format="qcow2")
+    volume_id = make(service, image_id=image_id)
+    with (tmp_path / "volumes" / f"volume-{volume_id}").open("rb") as file:
+        assert file.read(len(data)) == data
+    assert os.path.getsize(tmp_path / "volumes" / f"volume-{volume_id}") == volume_files.GIB
+
+
+def evil_qcow2(backing_offset: int = 0, features: int = 0, size: int = 1024 * 1024) -> bytes:
+    header = b"QFI\xfb" + struct.pack(">IQIIQ", 3, backing_offset, 0, 16, size)
+    return header.ljust(72, b"\0") + struct.pack(">Q", features) + bytes(1000)
+
+
+@pytest.mark.parametrize(
+    ("data", "disk_format"),
+    [
+        (evil_qcow2(backing_offset=200), "qcow2"),
+        (evil_qcow2(features=1 << 2), "qcow2"),
+        (evil_qcow2(size=volume_files.GIB + 1), "qcow2"),
+        (b"not qcow2 at all" * 10, "qcow2"),
+        (b"# Disk DescriptorFile" * 10, "vmdk"),
+    ],
+    ids=["backing file", "external data", "too large", "something else", "vmdk"],
+)
+def test_a_dangerous_image_ends_in_error(
+    service: embedded.Services, tmp_path: pathlib.Path, data: bytes, disk_format: str
+) -> None:
+    """CVE-2024-32498 and its kin: refused before any tool opens it."""
+    image_id = service.upload(data, disk_format=disk_format)
+    with pytest.raises(exceptions.VolumeNotCreated, match="error"):
+        make(service, image_id=image_id)
+    assert not list((tmp_path / "volumes").iterdir())
+
+
+def test_an_image_that_is_not_there_ends_in_error(service: embedded.Services) -> None:
+    with pytest.raises(exceptions.VolumeNotCreated, match="error"):
+        make(service, image_id=str(uuid.uuid4()))
+
+
+def test_a_restart_settles_what_was_under_way(tmp_path: pathlib.Path) -> None:
+    volumes = volume_records.VolumeStore(str(tmp_path))
+    for status in ("creating", "downloading", "deleting", "available"):
+        volumes.records.put("volume", {"id": status, "status": status, "project_id": "p"})
+        volumes.files.create_blank(volumes.path("volume", status), 1)
+    volumes.records.close()
+    again = volume_records.VolumeStore(str(tmp_path))
+    assert {v["id"]: v["status"] for v in again.records.list("volume")} == {
+        "creating": "error",
+        "downloading": "error",
+        "available": "available",
+    }
+    assert not os.path.exists(again.path("volume", "deleting"))
+
+
+def test_extend_and_its_refusals(service: embedded.Services, tmp_path: pathlib.Path) -> None:
+    volume_id = make(service)
+    action = f"/v3/volumes/{volume_id}/action"
+    assert request(service, "POST", action, {"os-extend": {"new_size": 1}}).status_code == 400
+    assert request(service, "POST", action, {"os-extend": {"new_size": 3}}).status_code == 202
+    assert service.cinder.get_volume(service.ctxt, volume_id).size_gib == 3
+    path = tmp_path / "volumes" / f"volume-{volume_id}"
+    assert path.stat().st_size == 3 * volume_files.GIB
+    assert request(service, "POST", action, {"os-fly": {}}).status_code == 400
+
+
+def test_a_read_only_volume_says_so(service: embedded.Services) -> None:
+    """S204."""
+    volume_id = make(service)
+    action = f"/v3/volumes/{volume_id}/action"
+    request(service, "POST", action, {"os-update_readonly_flag": {"readonly": True}})
+    info = service.cinder.initialize_connection(service.ctxt, volume_id, {"host": "h"})
+    assert info["data"]["access_mode"] == "ro"
+
+
+def test_administration_needs_the_role(service: embedded.Services) -> None:
+    volume_id = make(service)
+    body = {"os-reset_status": {"status": "error"}}
+    action = f"/v3/volumes/{volume_id}/action"
+    assert request(service, "POST", action, body).status_code == 403
+    assert request(service, "POST", action, body, **{"X-Roles": "admin"}).status_code == 202
+    assert service.cinder.get_volume(service.ctxt, volume_id).status == "error"
+
+
+def test_a_user_cannot_detach_by_the_legacy_calls(service: embedded.Services) -> None:
+    """Bug 2004555."""
+    volume_id = make(service)
+    service.cinder.attach_volume(service.ctxt, volume_id, str(uuid.uuid4()), "/dev/vdb")
+    for body in ({"os-detach": {}}, {"os-terminate_connection": {"connector": {}}}):
+        answer = request(service, "POST", f"/v3/volumes/{volume_id}/action", body)
+        assert answer.status_code == 409
+        assert "Compute API" in answer.json()["conflictingRequest"]["message"]
+    service.cinder.detach_volume(service.ctxt, volume_id)
+    assert service.cinder.get_volume(service.ctxt, volume_id).status == "available"
+
+
+def test_the_project_may_be_in_the_path(service: embedded.Services) -> None:
+    volume_id = make(service)
+    assert request(service, "GET", f"/v3/demo/volumes/{volume_id}").status_code == 200
+    assert request(service, "GET", "/v3/demo/volumes/detail").json()["volumes"]
+
+
+def test_microversions(service: embedded.Services) -> None:
+    name = "OpenStack-API-Version"
+    answer = request(service, "GET", "/v3/volumes", **{name: "volume 3.72"})
+    assert answer.status_code == 406
+    answer = request(service, "GET", "/v3/volumes", **{name: "volume 3.x"})
+    assert answer.status_code == 400
+    answer = request(service, "GET", "/v3/volumes", **{name: "volume latest"})
+    assert answer.headers[name] == "volume 3.71"
+    assert request(service, "GET", "/v3/attachments").status_code == 404
+    assert requests.get(service.volume_url, timeout=10).status_code == 300
+
+
+def test_lists_are_filtered_and_paged(service: embedded.Services) -> None:
+    ids = [make(service) for _ in range(3)]
+    first = request(service, "GET", "/v3/volumes/detail?limit=2&sort=created_at:asc").json()
+    assert [v["id"] for v in first["volumes"]] == ids[:2]
+    href = first["volumes_links"][0]["href"].removeprefix(service.volume_url)
+    assert [v["id"] for v in request(service, "GET", href).json()["volumes"]] == ids[2:]
+    assert request(service, "GET", "/v3/volumes?status=error").json()["volumes"] == []
+    assert request(service, "GET", "/v3/volumes?marker=no").status_code == 400
+
+
+def test_delay_and_the_nth_call(service: embedded.Services) -> None:
+    volume_id = make(service)
+    service.clear()
+    service.fault("volumes.show", "fail", nth=2, status=503)
+    service.cinder.get_volume(service.ctxt, volume_id)
+    with pytest.raises(exceptions.RemoteServiceError):
+        service.cinder.get_volume(service.ctxt, volume_id)
+    service.fault("volumes.show", "delay", seconds=0.01)
+    service.cinder.get_volume(service.ctxt, volume_id)
+    assert [call["status"] for call in service.calls()] == [200, 503, 200]
+
+
+def test_there_are_no_faults_unless_asked_for(tmp_path: pathlib.Path) -> None:
+    overrides = {"standalone__fault_injection": False}
+    with embedded.services(str(tmp_path), **overrides) as service:
+        assert requests.get(f"{service.volume_url}/_calls", timeout=10).status_code == 404
+        assert requests.post(f"{service.image_url}/_faults", timeout=10).status_code == 404
+
+
+def test_a_volume_deleted_while_it_is_made_leaves_no_file(
+    service: embedded.Services, tmp_path: pathlib.Path
+) -> None:
+    image_id = service.upload(b"x" * 1000)
+    service.fault("images.download", "delay", seconds=0.3)
+    volume = service.cinder.create_volume(
+        service.ctxt, 1, name="", description="", image_id=image_id
+    )
+    action = f"/v3/volumes/{volume.id}/action"
+    answer = request(service, "POST", action, {"os-force_delete": {}}, **{"X-Roles": "admin"})
+    assert answer.status_code == 202
+    assert concurrency.wait_until(
+        lambda: "images.download" in [c["kind"] for c in service.image_calls() if c["status"]], 10
+    )
+    assert concurrency.wait_until(lambda: not list((tmp_path / "volumes").iterdir()), 10)
