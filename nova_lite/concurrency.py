@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import time
 import typing
 import warnings
@@ -45,6 +46,18 @@ class DeadlineExceeded(Exception):
 def monkey_patch() -> None:
     """Make the standard library cooperative. Call before other imports."""
     eventlet.monkey_patch()
+    _share_subprocess_errors()
+
+
+def _share_subprocess_errors() -> None:
+    """Let ``except subprocess.TimeoutExpired`` mean what it says.
+
+    eventlet's Popen derives from a copy of the module, which raises a
+    TimeoutExpired of its own that nobody can catch by name.
+    """
+    copy = subprocess.Popen.communicate.__globals__
+    for name in ("SubprocessError", "CalledProcessError", "TimeoutExpired"):
+        copy[name] = getattr(subprocess, name)
 
 
 def is_patched() -> bool:

@@ -18,7 +18,7 @@ from supervised import wait_until
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 CLOUD = "nova-lite"
-DEFAULT_PORTS = {"compute": 8774, "image": 9292, "volume": 8776}
+DEFAULT_PORTS = {"compute": 8774, "image": 9292, "volume": 8776, "identity": 5000}
 START_TIMEOUT_S = 30.0
 
 
@@ -141,16 +141,20 @@ class AllInOne:
             "# Written by tools/quickstart. Everything else has all-in-one's defaults.\n"
             f"[api]\nbind_port = {ports['compute']}\n"
             f"[standalone]\nimage_port = {ports['image']}\nvolume_port = {ports['volume']}\n"
+            f"identity_port = {ports['identity']}\n"
         )
         self.clouds_yaml.write_text(
             "clouds:\n"
             f"  {CLOUD}:\n"
-            "    auth_type: none\n"
-            f"    compute_endpoint_override: http://{LOOPBACK}:{ports['compute']}/v2.1\n"
+            "    auth:\n"
+            f"      auth_url: http://{LOOPBACK}:{ports['identity']}/v3\n"
+            "      username: demo\n"
+            "      password: none-is-asked-for\n"
+            "      project_name: demo\n"
+            "      user_domain_id: default\n"
+            "      project_domain_id: default\n"
+            "    region_name: RegionOne\n"
             "    compute_api_version: '2.100'\n"
-            f"    image_endpoint_override: http://{LOOPBACK}:{ports['image']}\n"
-            f"    block_storage_endpoint_override: http://{LOOPBACK}:{ports['volume']}/v3\n"
-            f"    volume_endpoint_override: http://{LOOPBACK}:{ports['volume']}/v3\n"
         )
 
 

@@ -90,7 +90,7 @@ class OpenStackSession:
         self._errors.seek(0)
         self._errors.truncate()
         try:
-            client.stdin.write(f"{shlex.join(words)}\n!echo; echo '{_MARK}'\n".encode())
+            client.stdin.write(f"{shlex.join(words)}\n!printf '\\n%s\\n' '{_MARK}'\n".encode())
             client.stdin.flush()
             output = self._read_to_mark(client)
         except (OSError, EOFError):

@@ -271,7 +271,7 @@ Five commands to try:
          OS_CLIENT_CONFIG_FILE={self.service.clouds_yaml}
   openstack image create --disk-format raw --container-format bare --file {image} guest
   openstack server create --image guest --flavor {FLAVOR} --boot-from-volume 1 \\
-         --delete-on-termination --network none --wait mine
+         --delete-on-termination --no-network --wait mine
   openstack console log show mine
   openstack server event list mine
   openstack server delete mine

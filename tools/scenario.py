@@ -90,7 +90,7 @@ class Scenario:
         """Boot from a new volume made from the image; returns when it is ACTIVE."""
         server = self.openstack.json(
             *("server", "create", "--image", f"{self.prefix}-guest", "--flavor", FLAVOR),
-            *("--boot-from-volume", "1", "--delete-on-termination", "--network", "none"),
+            *("--boot-from-volume", "1", "--delete-on-termination", "--no-network"),
             f"{self.prefix}-server",
         )
         self.server_id = str(server["id"])

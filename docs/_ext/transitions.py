@@ -14,7 +14,7 @@ from docutils.parsers.rst import Directive
 from nova_lite import transitions
 
 _STATE_WIDTH, _STATE_HEIGHT = 150, 26
-_ACTION_WIDTH, _GAP = 250, 70
+_ACTION_WIDTH, _GAP = 300, 60
 _LEFT, _TOP, _ROW_GAP = 10, 10, 26
 
 

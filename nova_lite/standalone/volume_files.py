@@ -25,7 +25,9 @@ class VolumeFiles:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        # QEMU runs as a user of its own: it may pass through, but neither list the
+        # directory nor open a file that libvirt has not given to it.
+        os.makedirs(directory, mode=0o711, exist_ok=True)
 
     def path(self, kind: str, key: str) -> str:
         """Where a ``volume``'s or ``snapshot``'s data are."""
@@ -33,6 +35,7 @@ class VolumeFiles:
 
     def create_blank(self, path: str, size_gib: int) -> None:
         """Make a file that reads as zeros and takes no space."""
+        make_private(path)
         with open(path, "wb") as file:
             file.truncate(size_gib * GIB)
 
@@ -43,6 +46,7 @@ class VolumeFiles:
 
     def copy(self, source: str, path: str, size_gib: int) -> None:
         """Copy a raw file without its holes, shared where the file system can."""
+        make_private(path)
         _run(["cp", "--sparse=always", "--reflink=auto", "--", source, path])
         self.extend(path, size_gib)
 
@@ -56,6 +60,7 @@ class VolumeFiles:
             raise Unusable(
                 f"The image needs {needed} bytes, more than the volume's {size_gib} GiB"
             )
+        make_private(path)
         _run(["qemu-img", "convert", "-f", disk_format, "-O", "raw", source, path])
         self.extend(path, size_gib)
 
@@ -65,6 +70,11 @@ class VolumeFiles:
             os.unlink(path)
         except FileNotFoundError:
             return
+
+
+def make_private(path: str) -> None:
+    """Make an empty file that only this service may read, if there is none."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def virtual_size_bytes(path: str, disk_format: str) -> int:
