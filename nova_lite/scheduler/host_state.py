@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from nova_lite.db import session
 from nova_lite.db.models import api
+from nova_lite.db.queries import allocations
 from nova_lite.db.queries import services
 from nova_lite.db.queries.allocations import Allocation
 from nova_lite.db.queries.allocations import RESOURCES
@@ -57,11 +58,6 @@ class Snapshot:
     held: tuple[Allocation, ...]
 
 
-_NODES = api.compute_nodes
-_SERVICES = api.services
-_ALLOCATIONS = api.allocations
-
-
 def read(
     connection: session.Connection, consumer_uuids: collections.abc.Collection[str]
 ) -> Snapshot:
@@ -73,7 +69,7 @@ def read(
     """
     hosts: dict[str, HostState] = {}
     held = []
-    for row in connection.execute(_query(consumer_uuids)):
+    for row in connection.execute(_QUERY, {"consumers": list(consumer_uuids)}):
         hosts.setdefault(row.uuid, _to_state(row))
         if row.consumer_uuid is not None:
             resources = Resources(row.held_vcpus, row.held_memory_mib, row.held_disk_gib)
@@ -81,37 +77,37 @@ def read(
     return Snapshot(hosts, tuple(held))
 
 
-def _query(
-    consumer_uuids: collections.abc.Collection[str],
-) -> sa.Select[tuple[typing.Any, ...]]:
-    service = sa.and_(
-        _SERVICES.c.host == _NODES.c.host,
-        _SERVICES.c.binary == services.COMPUTE_BINARY,
+def _query() -> sa.Select[typing.Any]:
+    nodes, service, held = api.compute_nodes, api.services, api.allocations
+    their_service = sa.and_(
+        service.c.host == nodes.c.host, service.c.binary == services.COMPUTE_BINARY
     )
-    theirs = sa.and_(
-        _ALLOCATIONS.c.node_uuid == _NODES.c.uuid,
-        _ALLOCATIONS.c.consumer_uuid.in_(consumer_uuids),
+    held_here = sa.and_(
+        held.c.node_uuid == nodes.c.uuid,
+        held.c.consumer_uuid.in_(sa.bindparam("consumers", expanding=True)),
     )
     return sa.select(
-        _NODES.c.uuid,
-        _NODES.c.host,
-        _NODES.c.hypervisor_hostname,
-        _NODES.c.hypervisor_type,
-        _NODES.c.architecture,
+        nodes.c.uuid,
+        nodes.c.host,
+        nodes.c.hypervisor_hostname,
+        nodes.c.hypervisor_type,
+        nodes.c.architecture,
         *(
-            _NODES.c[f"{resource}{part}"]
+            (allocations.capacity(resource) - allocations.used(resource)).label(f"free_{resource}")
             for resource in RESOURCES
-            for part in ("", "_reserved", "_ratio", "_used")
         ),
-        _SERVICES.c.id.label("service_id"),
-        _SERVICES.c.disabled,
-        _SERVICES.c.disabled_reason,
-        _SERVICES.c.forced_down,
-        _SERVICES.c.last_seen_up,
-        _SERVICES.c.availability_zone,
-        _ALLOCATIONS.c.consumer_uuid,
-        *(_ALLOCATIONS.c[resource].label(f"held_{resource}") for resource in RESOURCES),
-    ).select_from(_NODES.outerjoin(_SERVICES, service).outerjoin(_ALLOCATIONS, theirs))
+        service.c.disabled,
+        service.c.disabled_reason,
+        service.c.forced_down,
+        service.c.last_seen_up,
+        service.c.availability_zone,
+        held.c.consumer_uuid,
+        *(held.c[resource].label(f"held_{resource}") for resource in RESOURCES),
+    ).select_from(nodes.outerjoin(service, their_service).outerjoin(held, held_here))
+
+
+# Built once: it takes longer to put together than to run.
+_QUERY = _query()
 
 
 def _to_state(row: sa.Row[typing.Any]) -> HostState:
@@ -122,25 +118,14 @@ def _to_state(row: sa.Row[typing.Any]) -> HostState:
         hypervisor_type=row.hypervisor_type,
         architecture=row.architecture,
         free=Resources(
-            vcpus=_free(row.vcpus, row.vcpus_reserved, row.vcpus_ratio, row.vcpus_used),
-            memory_mib=_free(
-                row.memory_mib,
-                row.memory_mib_reserved,
-                row.memory_mib_ratio,
-                row.memory_mib_used,
-            ),
-            disk_gib=_free(
-                row.disk_gib, row.disk_gib_reserved, row.disk_gib_ratio, row.disk_gib_used
-            ),
+            vcpus=math.floor(row.free_vcpus),
+            memory_mib=math.floor(row.free_memory_mib),
+            disk_gib=math.floor(row.free_disk_gib),
         ),
-        has_service=row.service_id is not None,
+        has_service=row.disabled is not None,
         disabled=bool(row.disabled),
         disabled_reason=row.disabled_reason,
         forced_down=bool(row.forced_down),
         last_seen_up=row.last_seen_up,
         availability_zone=row.availability_zone,
     )
-
-
-def _free(total: int, reserved: int, ratio: float, used: int) -> int:
-    return math.floor((total - reserved) * ratio) - used

@@ -10,8 +10,6 @@ from nova_lite import context
 from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.queries.allocations import Resources
-from nova_lite.rpc import scheduler as scheduler_rpc
-from nova_lite.rpc import transport
 from nova_lite.scheduler import allocations
 from nova_lite.scheduler import filters
 from nova_lite.scheduler import host_state
@@ -24,7 +22,7 @@ LOG = logging.getLogger(__name__)
 _LOST = filters.Refusal("taken meanwhile", "another request was faster")
 
 
-class SchedulerManager(scheduler_rpc.SchedulerEndpoint):
+class SchedulerManager:
     """Any number of schedulers may work at the same time: what they read is
     advice, and only the ledger's claim decides.
 
@@ -45,7 +43,6 @@ class SchedulerManager(scheduler_rpc.SchedulerEndpoint):
         self._weighers = weighers.load(conf)
         self._subset_size = conf.scheduler.host_subset_size
 
-    @transport.expected_errors
     def select_destinations(
         self,
         ctxt: context.RequestContext,

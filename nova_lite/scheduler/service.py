@@ -3,12 +3,32 @@
 from oslo_config import cfg
 
 from nova_lite import concurrency
+from nova_lite import context
 from nova_lite import daemon
+from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.queries import services
 from nova_lite.objects import service
+from nova_lite.rpc import scheduler as scheduler_rpc
 from nova_lite.rpc import transport
 from nova_lite.scheduler import manager
+
+
+class Endpoint(scheduler_rpc.SchedulerEndpoint):
+    """The manager as others see it: its errors are answers."""
+
+    def __init__(self, scheduler: manager.SchedulerManager) -> None:
+        self._scheduler = scheduler
+
+    @transport.expected_errors
+    def select_destinations(
+        self,
+        ctxt: context.RequestContext,
+        request_specs: list[objects.RequestSpec],
+        alternates: int,
+    ) -> list[list[objects.Selection]]:
+        """See :meth:`~nova_lite.scheduler.manager.SchedulerManager.select_destinations`."""
+        return self._scheduler.select_destinations(ctxt, request_specs, alternates)
 
 
 class SchedulerService:
@@ -26,7 +46,7 @@ class SchedulerService:
     def start(self) -> None:
         """Serve."""
         self._report()
-        endpoint = manager.SchedulerManager(self._conf, self._database)
+        endpoint = Endpoint(manager.SchedulerManager(self._conf, self._database))
         self._server = self._bus.serve(transport.SCHEDULER_TOPIC, self._conf.host, [endpoint])
         self._heartbeat.start()
 

@@ -19,6 +19,7 @@ from nova_lite.scheduler.allocations import local
 from nova_lite.scheduler.allocations import Resources
 from tests.fixtures import databases
 from tests.fixtures import hosts
+from tests.fixtures import servers
 
 SMALL = Resources(vcpus=1, memory_mib=1024, disk_gib=10)
 PROCESSES = 4
@@ -214,3 +215,33 @@ def test_audit_and_repair(database: session.Database) -> None:
     assert used(database) == {"host-a": Resources()}
     with database.api.read() as connection:
         assert allocations.audit(connection) == allocations.Audit((), ())
+
+
+def test_repair_while_servers_come_and_go(url: str, database: session.Database) -> None:
+    """What is under way is counted once, before or after."""
+    node = hosts.add_host(database, vcpus=100)
+    consumers = [hosts.new_uuid() for _ in range(8)]
+    with database.api.write() as tx:
+        for consumer in consumers:
+            servers.add_mapping(tx, consumer)
+    unused = iter(consumers)
+
+    def come_and_go() -> bool:
+        own = databases.database_at(url)
+        ledger, consumer = local.LocalLedger(own), next(unused)
+        try:
+            for _ in range(10):
+                ledger.claim(consumer, node.uuid, Resources(vcpus=1))
+                ledger.release(consumer)
+            ledger.claim(consumer, node.uuid, Resources(vcpus=1))
+        finally:
+            own.dispose()
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        workers = pool.submit(in_threads, len(consumers), come_and_go)
+        while not workers.done():
+            assert database.api.transact(allocations.repair) == allocations.Audit((), ())
+        assert workers.result() == len(consumers)
+    assert used(database) == {"host-a": Resources(vcpus=8)}
+    assert drifts(database) == ()

@@ -46,6 +46,49 @@ class Resources:
 RESOURCES = tuple(field.name for field in dataclasses.fields(Resources))
 
 
+def used(resource: str) -> sa.ColumnElement[int]:
+    """How much of a resource of a node is allocated, as SQL."""
+    return _NODES.c[f"{resource}_used"]
+
+
+def capacity(resource: str) -> sa.ColumnElement[float]:
+    """How much of a resource a node may sell, as SQL."""
+    total, reserved = _NODES.c[resource], _NODES.c[f"{resource}_reserved"]
+    sellable: sa.ColumnElement[float] = (total - reserved) * _NODES.c[f"{resource}_ratio"]
+    return sellable
+
+
+def _amount(resource: str) -> sa.BindParameter[int]:
+    return sa.bindparam(f"amount_{resource}", type_=sa.Integer)
+
+
+def _bound(resources: Resources) -> dict[str, int]:
+    return {f"amount_{resource}": getattr(resources, resource) for resource in RESOURCES}
+
+
+# Built once: putting an expression together costs more than SQLite takes for it.
+_TAKE = (
+    sa.update(_NODES)
+    .where(
+        _NODES.c.uuid == sa.bindparam("node"),
+        *(
+            # A server that takes none of it is welcome on a host that is over it.
+            sa.or_(
+                _amount(resource) == 0,
+                used(resource) + _amount(resource) <= capacity(resource),
+            )
+            for resource in RESOURCES
+        ),
+    )
+    .values({f"{resource}_used": used(resource) + _amount(resource) for resource in RESOURCES})
+)
+_GIVE_BACK = (
+    sa.update(_NODES)
+    .where(_NODES.c.uuid == sa.bindparam("node"))
+    .values({f"{resource}_used": used(resource) - _amount(resource) for resource in RESOURCES})
+)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Allocation:
     """What a consumer (a server's uuid) holds of a node."""
@@ -103,11 +146,7 @@ def claim(
     }
     if not upsert.insert_if_absent(tx, _ALLOCATIONS, row):
         return
-    taken = tx.execute(
-        sa.update(_NODES)
-        .where(_NODES.c.uuid == node_uuid, *_has_room(resources))
-        .values(_used_after(resources, 1))
-    )
+    taken = tx.execute(_TAKE, {"node": node_uuid} | _bound(resources))
     if taken.rowcount == 0:
         raise exceptions.ClaimFailed(reason="the host has no room left for the server")
 
@@ -125,11 +164,7 @@ def release(tx: session.Connection, consumer_uuid: str, node_uuid: str | None = 
     # so that two releases do not wait for each other.
     rows = sorted(_delete(tx, held), key=lambda row: row.node_uuid)
     for row in rows:
-        tx.execute(
-            sa.update(_NODES)
-            .where(_NODES.c.uuid == row.node_uuid)
-            .values(_used_after(row.resources, -1))
-        )
+        tx.execute(_GIVE_BACK, {"node": row.node_uuid} | _bound(row.resources))
     return bool(rows)
 
 
@@ -188,19 +223,6 @@ def repair(tx: session.Connection) -> Audit:
     return found
 
 
-def used_column(resource: str) -> sa.Column[int]:
-    """The column of compute_nodes that counts what is allocated."""
-    return typing.cast("sa.Column[int]", _NODES.c[f"{resource}_used"])
-
-
-def capacity(resource: str) -> sa.ColumnElement[float]:
-    """How much of a resource a node may sell, as SQL."""
-    total, reserved = _NODES.c[resource], _NODES.c[f"{resource}_reserved"]
-    return typing.cast(
-        "sa.ColumnElement[float]", (total - reserved) * _NODES.c[f"{resource}_ratio"]
-    )
-
-
 def _drifts(tx: session.Connection) -> collections.abc.Iterator[Drift]:
     sums = (
         sa.select(
@@ -214,7 +236,7 @@ def _drifts(tx: session.Connection) -> collections.abc.Iterator[Drift]:
         sa.select(
             _NODES.c.uuid,
             _NODES.c.host,
-            *(used_column(resource) for resource in RESOURCES),
+            *(used(resource) for resource in RESOURCES),
             *(sums.c[resource].label(f"{resource}_sum") for resource in RESOURCES),
         )
         .select_from(_NODES.outerjoin(sums, sums.c.node_uuid == _NODES.c.uuid))
@@ -242,21 +264,6 @@ def _orphans(tx: session.Connection) -> collections.abc.Iterator[Orphan]:
     for row in tx.execute(query):
         reason = "no such server" if row.instance_uuid is None else "no such node"
         yield Orphan(row.consumer_uuid, row.node_uuid, reason)
-
-
-def _has_room(resources: Resources) -> collections.abc.Iterator[sa.ColumnElement[bool]]:
-    for resource in RESOURCES:
-        amount = getattr(resources, resource)
-        # A server that takes none of it is welcome on a host that is over it.
-        if amount:
-            yield used_column(resource) + amount <= capacity(resource)
-
-
-def _used_after(resources: Resources, sign: int) -> dict[str, sa.ColumnElement[int]]:
-    return {
-        f"{resource}_used": used_column(resource) + sign * getattr(resources, resource)
-        for resource in RESOURCES
-    }
 
 
 def _delete(tx: session.Connection, condition: sa.ColumnElement[bool]) -> list[Allocation]:

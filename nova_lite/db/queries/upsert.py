@@ -5,6 +5,7 @@ usable, and works in autocommit as well, where there is no savepoint.
 """
 
 import collections.abc
+import functools
 import typing
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ def insert_or_update(
     if tx.dialect.name in ("mysql", "mariadb"):
         tx.execute(mysql.insert(table).values(values).on_duplicate_key_update(changes))
     else:
-        statement = _insert(tx, table).values(values).inline()
+        statement = _insert(table, tx.dialect.name).values(values).inline()
         tx.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changes))
 
 
@@ -40,13 +41,15 @@ def insert_if_absent(tx: session.Connection, table: sa.Table, values: Values) ->
 
     :returns: whether the row was inserted.
     """
-    if tx.dialect.name in ("mysql", "mariadb"):
-        done = tx.execute(sa.insert(table).values(values).prefix_with("IGNORE").inline())
-    else:
-        statement = _insert(tx, table).values(values).inline()
-        done = tx.execute(statement.on_conflict_do_nothing())
-    return done.rowcount == 1
+    return tx.execute(_insert_if_absent(table, tx.dialect.name), values).rowcount == 1
 
 
-def _insert(tx: session.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(table)
+@functools.cache
+def _insert_if_absent(table: sa.Table, dialect: str) -> sa.Insert:
+    if dialect in ("mysql", "mariadb"):
+        return sa.insert(table).prefix_with("IGNORE").inline()
+    return _insert(table, dialect).inline().on_conflict_do_nothing()
+
+
+def _insert(table: sa.Table, dialect: str) -> postgresql.Insert | sqlite.Insert:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
