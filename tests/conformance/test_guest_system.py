@@ -2,9 +2,11 @@
 lets them go, and obeys the power button. It is tools/guest-image's guest, which
 tells its serial console what it sees."""
 
+import json
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -91,3 +93,20 @@ def test_a_guest_without_a_system_keeps_its_disk(libvirt_lab):
     assert serial in lab.serials(instance_uuid)
     lab.driver.power.power_off(instance_uuid, 0)
     assert serial in lab.serials(instance_uuid)
+
+
+def test_the_hub_of_a_green_process_is_never_blocked(libvirt_lab):
+    """The daemons are green: libvirt works in native threads, its events
+    arrive, and others run meanwhile."""
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.conformance.green_process", "libvirt", libvirt_lab.path],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told.pop("longest_gap_s") < 1.0
+    assert told == {"plugged": 2, "refused": True, "heard": True, "left": 0}
