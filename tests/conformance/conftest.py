@@ -121,16 +121,28 @@ def libvirtd(tmp_path_factory):
         yield
 
 
+@contextlib.contextmanager
+def new_lab(name):
+    # Not pytest's own folder: QEMU's user may not enter that one.
+    path = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-conformance-", dir="/var/tmp"))
+    path.chmod(0o755)
+    lab = Lab(name, path)
+    try:
+        yield lab
+    finally:
+        lab.clear()
+        shutil.rmtree(path)
+
+
 @pytest.fixture(params=["fake", "libvirt"])
 def lab(request):
     if request.param == "libvirt":
         request.getfixturevalue("libvirtd")
-    # Not pytest's own folder: QEMU's user may not enter that one.
-    path = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-conformance-", dir="/var/tmp"))
-    path.chmod(0o755)
-    built = Lab(request.param, path)
-    try:
-        yield built
-    finally:
-        built.clear()
-        shutil.rmtree(path)
+    with new_lab(request.param) as lab:
+        yield lab
+
+
+@pytest.fixture
+def libvirt_lab(libvirtd):
+    with new_lab("libvirt") as lab:
+        yield lab

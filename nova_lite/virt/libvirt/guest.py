@@ -142,18 +142,21 @@ class Guest:
 
     def attach(self, disk: xml.Disk, *, live: bool, persistent: bool) -> None:
         """Add a disk to what runs, to the definition, or both in one step."""
-        call(self._domain.attachDeviceFlags, disk.to_xml(), _scope(live, persistent))
+        call(
+            self._domain.attachDeviceFlags, disk.to_xml(), _scope(live=live, persistent=persistent)
+        )
 
-    def request_detach(self, disk: xml.Disk) -> None:
-        """Ask the running guest to let go. The answer comes as an event."""
-        call(self._domain.detachDeviceFlags, disk.to_xml(), _scope(True, False))
+    def request_detach(self, alias: str) -> None:
+        """Ask the running guest to let go of a device, and return at once:
+        the answer comes as an event."""
+        call(self._domain.detachDeviceAlias, alias, _scope(live=True, persistent=False))
 
-    def forget(self, disk: xml.Disk) -> None:
-        """Take a disk out of the definition."""
-        call(self._domain.detachDeviceFlags, disk.to_xml(), _scope(False, True))
+    def forget(self, alias: str) -> None:
+        """Take a device out of the definition."""
+        call(self._domain.detachDeviceAlias, alias, _scope(live=False, persistent=True))
 
 
-def _scope(live: bool, persistent: bool) -> int:
+def _scope(*, live: bool, persistent: bool) -> int:
     import libvirt
 
     flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if live else 0

@@ -73,7 +73,7 @@ class LibvirtVolumes(interface.VolumeOps):
         self._unplug_live(found, volume_id)
         kept = found.persistent().disk_with_serial(volume_id)
         if kept is not None:
-            found.forget(kept)
+            found.forget(_alias_of(kept))
 
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
         """What runs now, or what would run."""
@@ -96,10 +96,10 @@ class LibvirtVolumes(interface.VolumeOps):
 
     def _request_removal(self, found: guest.Guest, disk: xml.Disk, volume_id: str) -> bool:
         """Ask once and wait for the answer; whether the guest let go."""
-        alias = disk.alias or ""
+        alias = _alias_of(disk)
         with self._own.connection.events.watch_removal(found.uuid, alias) as watch:
             try:
-                found.request_detach(disk)
+                found.request_detach(alias)
             except exceptions.HypervisorError as error:
                 # Gone meanwhile, or an earlier request is still open: look.
                 LOG.debug("libvirt about the release of %s: %s", disk.target, error)
@@ -116,6 +116,13 @@ class LibvirtVolumes(interface.VolumeOps):
             if answer is events.Removal.REFUSED:
                 return False
         return False
+
+
+def _alias_of(disk: xml.Disk) -> str:
+    """Its name in libvirt: ours, unless somebody else attached the volume."""
+    if disk.alias is None:
+        raise exceptions.HypervisorError(reason=f"disk {disk.target} has no alias")
+    return disk.alias
 
 
 def _live_disk(found: guest.Guest, volume_id: str) -> xml.Disk | None:

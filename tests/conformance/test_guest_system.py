@@ -1,0 +1,112 @@
+"""What only a guest with an operating system can answer: it sees disks come,
+lets them go, and obeys the power button. It is tools/guest-image's guest, which
+tells its serial console what it sees."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from nova_lite import concurrency
+from nova_lite import exceptions
+from nova_lite import states
+from tests.conformance import factories
+
+GUEST_IMAGE_TOOL = pathlib.Path(__file__).parents[2] / "tools" / "guest-image"
+BOOT_TIMEOUT_S = 90
+REACTION_TIMEOUT_S = 30
+VIRTIO_SERIAL_LENGTH = 20
+"""virtio-blk shows a guest so much of a disk's serial."""
+
+
+@pytest.fixture(scope="session")
+def guest_image(tmp_path_factory):
+    if not GUEST_IMAGE_TOOL.exists():
+        pytest.skip("tools/guest-image is not in this checkout")
+    result = subprocess.run(
+        [str(GUEST_IMAGE_TOOL)], capture_output=True, text=True, timeout=300, check=False
+    )
+    if result.returncode != 0:
+        pytest.skip(f"the guest image cannot be built: {result.stderr.strip()}")
+    return pathlib.Path(result.stdout.splitlines()[-1])
+
+
+class Booted:
+    """A guest whose system is up, booted from a volume."""
+
+    def __init__(self, lab, guest_image):
+        self.lab = lab
+        root = lab.volume("vda", size_mib=64, boot_index=0)
+        self.root_serial = root["connection_info"]["serial"]
+        with pathlib.Path(root["connection_info"]["data"]["device_path"]).open("r+b") as volume:
+            volume.write(guest_image.read_bytes())
+        self.uuid = lab.spawn(root, instance=factories.instance(memory_mib=128))
+        self.wait_for("booted", BOOT_TIMEOUT_S)
+
+    def wait_for(self, pattern, timeout_s=REACTION_TIMEOUT_S):
+        """Wait until the guest says so on its console."""
+        said = re.compile(rf"NOVA-LITE-GUEST: {pattern}")
+
+        def has_said():
+            text = self.lab.driver.consoles.output(self.uuid).decode(errors="replace")
+            return bool(said.search(text))
+
+        assert concurrency.wait_until(has_said, timeout_s, 0.1), (
+            f"{pattern!r} is not in:\n"
+            + self.lab.driver.consoles.output(self.uuid).decode(errors="replace")[-2000:]
+        )
+
+
+def test_a_guests_system_sees_its_disks_come_and_go(libvirt_lab, guest_image):
+    """S22, S86, S198, S206, S211: the whole life of a volume in one boot."""
+    lab = libvirt_lab
+    lab.driver = lab.new_driver(libvirt__device_detach_timeout_s=20.0)
+    booted = Booted(lab, guest_image)
+    booted.wait_for(f"root-disk vda serial {booted.root_serial[:VIRTIO_SERIAL_LENGTH]}")
+
+    volume = lab.volume("vdb", size_mib=8)
+    serial = volume["connection_info"]["serial"]
+    lab.driver.volumes.plug(booted.uuid, volume)
+    booted.wait_for(f"disk-added vdb serial {serial[:VIRTIO_SERIAL_LENGTH]} size {8 * 2**20}")
+
+    lab.driver.volumes.unplug(booted.uuid, serial)
+    assert lab.serials(booted.uuid) == [booted.root_serial]
+    booted.wait_for("disk-removed vdb")
+
+    lab.driver.power.power_off(booted.uuid, REACTION_TIMEOUT_S)
+    assert lab.driver.guests.info(booted.uuid).power_state is states.PowerState.SHUTDOWN
+    booted.wait_for("powering-off")
+
+
+def test_a_guest_without_a_system_keeps_its_disk(libvirt_lab):
+    """D4: asked a bounded number of times, then the refusal is reported and
+    the disk is where it was, now and after a restart."""
+    lab = libvirt_lab
+    data = lab.volume("vdb")
+    serial = data["connection_info"]["serial"]
+    instance_uuid = lab.spawn(lab.volume("vda"), data)
+    with pytest.raises(exceptions.DeviceDetachRefused, match="vdb"):
+        lab.driver.volumes.unplug(instance_uuid, serial)
+    assert serial in lab.serials(instance_uuid)
+    lab.driver.power.power_off(instance_uuid, 0)
+    assert serial in lab.serials(instance_uuid)
+
+
+def test_the_hub_of_a_green_process_is_never_blocked(libvirt_lab):
+    """The daemons are green: libvirt works in native threads, its events
+    arrive, and others run meanwhile."""
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.conformance.green_process", "libvirt", libvirt_lab.path],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told.pop("longest_gap_s") < 1.0
+    assert told == {"plugged": 2, "refused": True, "heard": True, "left": 0}

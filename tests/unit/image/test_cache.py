@@ -1,0 +1,201 @@
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+import uuid
+
+import pytest
+
+from nova_lite import concurrency
+from nova_lite import conf as conf_module
+from nova_lite import exceptions
+from nova_lite import objects
+from nova_lite.image import cache
+from nova_lite.image import convert
+from tests.unit.image import hostile
+
+needs_qemu_img = pytest.mark.skipif(not shutil.which("qemu-img"), reason="no qemu-img")
+
+CTXT = object()
+
+
+def make_conf(tmp_path, **options):
+    return conf_module.new(files=[], default__state_path=str(tmp_path), **options)
+
+
+@pytest.fixture
+def conf(tmp_path):
+    return make_conf(tmp_path)
+
+
+def image_meta(disk_format="raw"):
+    return objects.ImageMeta(id=str(uuid.uuid4()), disk_format=disk_format)
+
+
+class Store:
+    """A download that counts, and may fail or be interrupted."""
+
+    def __init__(self, content=b"\0" * hostile.MIB):
+        self.content = content
+        self.fetched = []
+        self.error = None
+
+    def download(self, ctxt, image_id, path):
+        assert ctxt is CTXT
+        self.fetched.append(image_id)
+        pathlib.Path(path).write_bytes(self.content)
+        concurrency.sleep(0)  # others run while bytes arrive
+        if self.error is not None:
+            raise self.error
+
+
+def files_in(images):
+    return sorted(path.name for path in images.path.iterdir())
+
+
+def test_an_image_is_named_by_the_sha1_of_its_id(conf):
+    """S103, S104, S110."""
+    meta, images = image_meta(), cache.ImageCache(conf)
+    image = images.ensure(CTXT, meta, Store().download)
+    name = hashlib.sha1(meta.id.encode()).hexdigest()
+    assert image.path == f"{conf.compute.instances_path}/_base/{name}"
+    assert (image.disk_format, image.virtual_size_bytes) == ("raw", hostile.MIB)
+    assert files_in(images) == [name, f"{name}.json"]
+
+
+def test_the_folder_has_the_configured_name(tmp_path):
+    conf = make_conf(tmp_path, libvirt__image_cache_subdirectory_name="cached")
+    image = cache.ImageCache(conf).ensure(CTXT, image_meta(), Store().download)
+    assert pathlib.Path(image.path).parent.name == "cached"
+
+
+def test_fetched_once_by_many(conf):
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    threads = [concurrency.spawn(images.ensure, CTXT, meta, store.download) for _ in range(10)]
+    paths = {thread.wait().path for thread in threads}
+    assert len(paths) == 1
+    assert store.fetched == [meta.id]
+
+
+def test_other_images_do_not_wait(conf):
+    first, second, images = image_meta(), image_meta(), cache.ImageCache(conf)
+    order = []
+
+    def slow(ctxt, image_id, path):
+        fetched = concurrency.spawn(images.ensure, CTXT, second, Store().download)
+        order.append(fetched.wait().image_id)
+        Store().download(ctxt, image_id, path)
+
+    order.append(images.ensure(CTXT, first, slow).image_id)
+    assert order == [second.id, first.id]
+
+
+def test_kept_over_a_restart(conf):
+    meta, store = image_meta(), Store()
+    first = cache.ImageCache(conf).ensure(CTXT, meta, store.download)
+    restarted = cache.ImageCache(conf)
+    restarted.start()
+    assert restarted.ensure(CTXT, meta, store.download) == first
+    assert len(store.fetched) == 1
+
+
+def test_a_failed_fetch_leaves_nothing_and_is_tried_again(conf):
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    store.error = exceptions.RemoteServiceError(service="Glance", reason="cut off")
+    with pytest.raises(exceptions.RemoteServiceError):
+        images.ensure(CTXT, meta, store.download)
+    assert files_in(images) == []
+    store.error = None
+    images.ensure(CTXT, meta, store.download)
+    assert len(store.fetched) == 2
+
+
+def test_leftovers_of_a_dead_process_go_at_the_start(conf):
+    images = cache.ImageCache(conf)
+    images.ensure(CTXT, image_meta(), Store().download)
+    finished = files_in(images)
+    (images.path / "0123.456.part").write_bytes(b"half an image")
+    cache.ImageCache(conf).start()
+    assert files_in(images) == finished
+
+
+def test_a_file_that_was_never_checked_is_not_trusted(conf):
+    """CVE-2024-40767: also what lies in the cache from before the check."""
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    images.path.mkdir(parents=True)
+    name = hashlib.sha1(meta.id.encode()).hexdigest()
+    (images.path / name).write_bytes(hostile.qcow2(backing_file=b"/etc/passwd"))
+    image = images.ensure(CTXT, meta, store.download)
+    assert pathlib.Path(image.path).read_bytes() == store.content
+
+
+def test_a_damaged_record_is_not_trusted(conf):
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    image = images.ensure(CTXT, meta, store.download)
+    pathlib.Path(image.path + ".json").write_text(json.dumps({"image_id": meta.id}))
+    assert images.ensure(CTXT, meta, store.download) == image
+    assert len(store.fetched) == 2
+
+
+def test_a_hostile_image_is_refused_before_qemu_img(conf, monkeypatch):
+    """CVE-2024-32498: nothing but the inspector ever reads it."""
+    monkeypatch.setattr(convert.QemuImg, "_run", lambda *_args, **_kwargs: pytest.fail("ran"))
+    images = cache.ImageCache(conf)
+    store = Store(hostile.qcow2(backing_file=b"/etc/passwd"))
+    with pytest.raises(exceptions.ImageUnacceptable):
+        images.ensure(CTXT, image_meta("qcow2"), store.download)
+    assert files_in(images) == []
+
+
+def test_a_huge_virtual_size_is_refused_before_it_is_written(conf, monkeypatch):
+    """CVE-2013-2096."""
+    monkeypatch.setattr(convert.QemuImg, "_run", lambda *_args, **_kwargs: pytest.fail("ran"))
+    images = cache.ImageCache(conf)
+    store = Store(hostile.qcow2(virtual_size=2**50))
+    with pytest.raises(exceptions.FlavorDiskTooSmall):
+        images.ensure(CTXT, image_meta("qcow2"), store.download, root_gib=1)
+    assert files_in(images) == []
+
+
+def test_a_cached_image_must_fit_too(conf):
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    image = images.ensure(CTXT, meta, store.download, root_gib=2)
+    record = {**dataclasses.asdict(image), "virtual_size_bytes": 3 * 2**30}
+    pathlib.Path(image.path + ".json").write_text(json.dumps(record))
+    with pytest.raises(exceptions.FlavorDiskTooSmall):
+        images.ensure(CTXT, meta, store.download, root_gib=2)
+    assert len(store.fetched) == 1
+
+
+@pytest.fixture
+def real_qcow2(tmp_path, conf):
+    raw, path = tmp_path / "raw", tmp_path / "qcow2"
+    raw.write_bytes(b"data" * (hostile.MIB // 4))
+    convert.QemuImg(conf).convert(raw, "raw", path, "qcow2")
+    return path.read_bytes()
+
+
+@needs_qemu_img
+def test_converted_to_raw(conf, real_qcow2):
+    image = cache.ImageCache(conf).ensure(CTXT, image_meta("qcow2"), Store(real_qcow2).download)
+    assert (image.disk_format, image.virtual_size_bytes) == ("raw", hostile.MIB)
+    assert pathlib.Path(image.path).read_bytes() == b"data" * (hostile.MIB // 4)
+
+
+@needs_qemu_img
+def test_kept_as_qcow2_if_wished(tmp_path, real_qcow2):
+    conf = make_conf(tmp_path, libvirt__force_raw_images=False)
+    image = cache.ImageCache(conf).ensure(CTXT, image_meta("qcow2"), Store(real_qcow2).download)
+    assert (image.disk_format, image.virtual_size_bytes) == ("qcow2", hostile.MIB)
+    assert pathlib.Path(image.path).read_bytes() == real_qcow2
+
+
+@needs_qemu_img
+def test_a_failed_conversion_leaves_nothing(conf):
+    """The header is sound, but the tables behind it are not."""
+    images = cache.ImageCache(conf)
+    content = hostile.qcow2()[: 192 * hostile.KIB] + b"\xff" * 64 * hostile.KIB
+    with pytest.raises(exceptions.DiskToolFailed, match="qemu-img"):
+        images.ensure(CTXT, image_meta("qcow2"), Store(content).download)
+    assert files_in(images) == []

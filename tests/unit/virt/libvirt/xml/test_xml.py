@@ -1,0 +1,158 @@
+"""What is written is what is read, for each element and for whole domains."""
+
+import dataclasses
+import uuid
+
+import hypothesis
+import pytest
+from hypothesis import strategies
+from lxml import etree
+
+from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.xml import text
+
+VOLUME_ID = str(uuid.uuid4())
+
+
+def through_text(element):
+    return text.parse(text.render(element))
+
+
+DISKS = [
+    xml.Disk(source="/a/disk", target="vda", driver_format="qcow2", boot_order=1),
+    xml.Disk(
+        source="/a/volume",
+        target="vdb",
+        driver_format="raw",
+        cache="none",
+        discard="unmap",
+        readonly=True,
+        serial=VOLUME_ID,
+        alias=f"ua-{VOLUME_ID}",
+    ),
+    xml.Disk(
+        source="/dev/sdx",
+        target="sda",
+        driver_format="raw",
+        bus="scsi",
+        device="cdrom",
+        source_type="block",
+    ),
+]
+
+
+@pytest.mark.parametrize("disk", DISKS, ids=lambda disk: disk.target)
+def test_disk(disk):
+    assert xml.Disk.from_element(through_text(disk.to_element())) == disk
+
+
+names = strategies.text(
+    alphabet=strategies.characters(min_codepoint=32, exclude_categories=("Cs", "Cc", "Cn"))
+)
+
+
+@hypothesis.given(source=names.filter(bool), serial=names.filter(bool))
+def test_no_text_breaks_out_of_its_place(source, serial):
+    """Quotes, angle brackets and ampersands are only text."""
+    disk = xml.Disk(source=source, target="vda", driver_format="raw", serial=serial)
+    assert xml.Disk.from_element(text.parse(disk.to_xml())) == disk
+
+
+def test_disk_is_written_as_s107_says():
+    disk = xml.Disk(source="/a/disk", target="vda", driver_format="qcow2", cache="none")
+    element = disk.to_element()
+    assert dict(element.attrib) == {"type": "file", "device": "disk"}
+    assert dict(element.find("driver").attrib) == {
+        "name": "qemu",
+        "type": "qcow2",
+        "cache": "none",
+    }
+    assert dict(element.find("target").attrib) == {"dev": "vda", "bus": "virtio"}
+
+
+def test_a_disk_from_the_network_has_no_path():
+    element = text.parse("<disk type='network'><source name='pool/volume'/></disk>")
+    assert xml.Disk.from_element(element).source == ""
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        xml.Cpu("maximum"),
+        xml.PciRootPort(3),
+        xml.FileSerial("/a/console.log"),
+        xml.OperatingSystem(),
+        xml.Ownership(str(uuid.uuid4()), 'a "name" <&>'),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_other_parts(part):
+    assert type(part).from_element(through_text(part.to_element())) == part
+
+
+def test_a_name_loses_what_xml_cannot_hold():
+    owner = xml.Ownership("node", "a\x00b\nc\ud800")
+    assert xml.Ownership.from_element(through_text(owner.to_element())).display_name == "abc"
+
+
+@pytest.fixture
+def domain():
+    return xml.Domain(
+        virt_type="qemu",
+        name="instance-1",
+        uuid=str(uuid.uuid4()),
+        vcpus=2,
+        memory_mib=512,
+        os=xml.OperatingSystem(),
+        cpu=xml.Cpu("maximum"),
+        ownership=xml.Ownership(str(uuid.uuid4()), "a server"),
+        disks=tuple(DISKS),
+        pci_ports=tuple(xml.PciRootPort(index) for index in (1, 2)),
+        has_virtio_scsi=True,
+        console=xml.FileSerial("/a/console.log"),
+    )
+
+
+def test_domain(domain):
+    assert xml.Domain.from_xml(domain.to_xml()) == domain
+
+
+def test_smallest_domain(domain):
+    small = dataclasses.replace(
+        domain, ownership=None, disks=(), pci_ports=(), has_virtio_scsi=False, console=None
+    )
+    assert xml.Domain.from_xml(small.to_xml()) == small
+
+
+def test_disks_are_found_by_serial_only(domain):
+    """D7."""
+    assert domain.disk_with_serial(VOLUME_ID) == DISKS[1]
+    assert domain.disk_with_serial("vdb") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "unit"), [("524288", "KiB"), ("512", "MiB"), ("536870912", "b")]
+)
+def test_memory_in_any_unit(domain, number, unit):
+    root = text.parse(domain.to_xml())
+    memory = root.find("memory")
+    memory.text, memory.attrib["unit"] = number, unit
+    assert xml.Domain.from_xml(text.render(root)).memory_mib == 512
+
+
+def test_no_entity_is_expanded():
+    hostile = (
+        "<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><disk><serial>&e;</serial></disk>"
+    )
+    serial = text.parse(hostile).find("serial")
+    assert not serial.text
+    assert isinstance(serial[0], etree._Entity)
+
+
+def test_host_cpu():
+    cpu = xml.HostCpu.from_capabilities(
+        "<capabilities><host><cpu><arch>x86_64</arch><model>m</model><vendor>v</vendor>"
+        "<topology sockets='1' dies='1' cores='2' threads='4'/>"
+        "<feature name='a'/><feature name='b'/></cpu></host></capabilities>"
+    )
+    assert cpu == xml.HostCpu("x86_64", "m", "v", 1, 2, 4, ("a", "b"))
