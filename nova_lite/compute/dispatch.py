@@ -52,6 +52,7 @@ class Dispatcher:
         devices: list[objects.BlockDeviceMapping],
         spec: objects.RequestSpec | None,
     ) -> None:
+        ctxt.update_store()  # the request id on every line of the log
         what = f"{operation.action} of {instance.uuid}"
         doing = _DOING.get(operation.action)
         try:

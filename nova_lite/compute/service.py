@@ -71,6 +71,7 @@ class ComputeService:
         :raises nova_lite.exceptions.HypervisorUnavailable: it is not there.
         """
         self.driver.host.start()
+        self.host.images.start()
         self.driver.guests.on_lifecycle_event(self._guest_changed)
         self._wait_for_conductor()
         self._recovery.sweep()

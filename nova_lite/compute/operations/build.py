@@ -48,7 +48,9 @@ def run(
     root_image = None
     if not instance.boots_from_volume:
         with task.step("fetch_image"):
-            root_image = host.images.ensure(task.ctxt, spec.image, host.glance.download)
+            root_image = host.images.ensure(
+                task.ctxt, spec.image, host.glance.download, root_gib=instance.flavor.root_gib
+            )
     with task.step("create_disks"):
         task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
         host.driver.disks.create(instance, info, root_image)
