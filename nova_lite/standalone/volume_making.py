@@ -71,7 +71,9 @@ class Maker:
             download = path + ".download"
             try:
                 self._glance.download(ctxt, image_id, download)
-                self._volumes.files.convert(download, image.disk_format, path, volume["size"])
+                self._volumes.files.convert(
+                    image_id, download, image.disk_format, path, volume["size"]
+                )
             finally:
                 if os.path.exists(download):
                     os.unlink(download)
