@@ -82,6 +82,11 @@ class VolumeFiles:
             return
 
 
+def download_path(path: str) -> str:
+    """Where the image of the volume at ``path`` is while it is fetched."""
+    return path + ".download"
+
+
 def make_private(path: str) -> None:
     """Make an empty file that only this service may read, if there is none."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))

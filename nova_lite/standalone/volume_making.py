@@ -68,7 +68,7 @@ class Maker:
                 )
             self._volumes.settle("volume", volume["id"], {"status": "downloading"})
             path = self._volumes.path("volume", volume["id"])
-            download = path + ".download"
+            download = volume_files.download_path(path)
             try:
                 self._glance.download(ctxt, image_id, download)
                 self._volumes.files.convert(

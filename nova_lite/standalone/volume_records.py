@@ -55,6 +55,7 @@ class VolumeStore:
         for kind in ("volume", "snapshot"):
             for document in self.records.list(kind):
                 if document["status"] in ("creating", "downloading"):
+                    self.files.remove(volume_files.download_path(self.path(kind, document["id"])))
                     self.records.put(kind, document | {"status": "error"})
                 elif document["status"] == "deleting":
                     self.remove(kind, document["id"])

@@ -126,6 +126,8 @@ def test_a_restart_settles_what_was_under_way(tmp_path: pathlib.Path) -> None:
     for status in ("creating", "downloading", "deleting", "available"):
         volumes.records.put("volume", {"id": status, "status": status, "project_id": "p"})
         volumes.files.create_blank(volumes.path("volume", status), 1)
+    download = pathlib.Path(volume_files.download_path(volumes.path("volume", "downloading")))
+    download.touch()
     volumes.records.close()
     again = volume_records.VolumeStore(conf)
     assert {v["id"]: v["status"] for v in again.records.list("volume")} == {
@@ -134,6 +136,7 @@ def test_a_restart_settles_what_was_under_way(tmp_path: pathlib.Path) -> None:
         "available": "available",
     }
     assert not os.path.exists(again.path("volume", "deleting"))
+    assert not download.exists()
 
 
 def test_extend_and_its_refusals(service: embedded.Services, tmp_path: pathlib.Path) -> None:
