@@ -1,19 +1,19 @@
 """The data of the embedded volume service: one sparse raw file a volume.
 
-Formats are never guessed: a qcow2 image is looked at before any tool opens it,
-and tools are told what they read.
+Formats are never guessed: an image is inspected before any tool opens it, and
+tools are told what they read.
 """
 
 import os
-import struct
+import pathlib
 import subprocess
 import typing
 
+from nova_lite.image import convert
+from nova_lite.image import inspect
+
 GIB = 1024**3
 TOOL_TIMEOUT_S = 3600
-
-_QCOW2_MAGIC = b"QFI\xfb"
-_EXTERNAL_DATA_BIT = 1 << 2
 
 
 class Unusable(Exception):
@@ -23,11 +23,12 @@ class Unusable(Exception):
 class VolumeFiles:
     """Files of volumes and snapshots below one directory."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, conf: typing.Any, directory: str) -> None:
         self._directory = directory
         # QEMU runs as a user of its own: it may pass through, but neither list the
         # directory nor open a file that libvirt has not given to it.
         os.makedirs(directory, mode=0o711, exist_ok=True)
+        self._qemu_img = convert.QemuImg(conf)
 
     def path(self, kind: str, key: str) -> str:
         """Where a ``volume``'s or ``snapshot``'s data are."""
@@ -50,18 +51,27 @@ class VolumeFiles:
         _run(["cp", "--sparse=always", "--reflink=auto", "--", source, path])
         self.extend(path, size_gib)
 
-    def convert(self, source: str, disk_format: str, path: str, size_gib: int) -> None:
+    def convert(
+        self, image_id: str, source: str, disk_format: str | None, path: str, size_gib: int
+    ) -> None:
         """Make a raw file of that size from an image.
 
-        :raises Unusable: the image is none, is dangerous, or is too large.
+        :raises Unusable: the image is too large for it.
+        :raises nova_lite.exceptions.ImageUnacceptable: the image is not what it
+            says, or refers to other files.
+        :raises nova_lite.exceptions.DiskToolFailed: qemu-img failed.
         """
-        needed = virtual_size_bytes(source, disk_format)
-        if needed > size_gib * GIB:
+        image = inspect.inspect(image_id, pathlib.Path(source), disk_format)
+        if image.virtual_size_bytes > size_gib * GIB:
             raise Unusable(
-                f"The image needs {needed} bytes, more than the volume's {size_gib} GiB"
+                f"The image needs {image.virtual_size_bytes} bytes, more than the "
+                f"volume's {size_gib} GiB"
             )
+        if image.disk_format == "raw":
+            self.copy(source, path, size_gib)
+            return
         make_private(path)
-        _run(["qemu-img", "convert", "-f", disk_format, "-O", "raw", source, path])
+        self._qemu_img.convert(pathlib.Path(source), image.disk_format, pathlib.Path(path), "raw")
         self.extend(path, size_gib)
 
     def remove(self, path: str) -> None:
@@ -72,32 +82,14 @@ class VolumeFiles:
             return
 
 
+def download_path(path: str) -> str:
+    """Where the image of the volume at ``path`` is while it is fetched."""
+    return path + ".download"
+
+
 def make_private(path: str) -> None:
     """Make an empty file that only this service may read, if there is none."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-
-
-def virtual_size_bytes(path: str, disk_format: str) -> int:
-    """The size of the disk in an image file, read without any tool.
-
-    :raises Unusable: it is not of that format, or refers to other files.
-    """
-    if disk_format == "raw":
-        return os.path.getsize(path)
-    if disk_format != "qcow2":
-        raise Unusable(f"Images of format {disk_format} cannot be made into volumes")
-    with open(path, "rb") as file:
-        header = file.read(80)
-    if len(header) < 72 or header[:4] != _QCOW2_MAGIC:
-        raise Unusable("The image is not qcow2 as it says")
-    version, backing_offset = struct.unpack(">IQ", header[4:16])
-    if version not in (2, 3):
-        raise Unusable(f"qcow2 version {version} is unknown")
-    if backing_offset:
-        raise Unusable("The image has a backing file")
-    if version == 3 and struct.unpack(">Q", header[72:80])[0] & _EXTERNAL_DATA_BIT:
-        raise Unusable("The image keeps its data in another file")
-    return typing.cast(int, struct.unpack(">Q", header[24:32])[0])
 
 
 def _run(argv: list[str]) -> None:

@@ -68,10 +68,12 @@ class Maker:
                 )
             self._volumes.settle("volume", volume["id"], {"status": "downloading"})
             path = self._volumes.path("volume", volume["id"])
-            download = path + ".download"
+            download = volume_files.download_path(path)
             try:
                 self._glance.download(ctxt, image_id, download)
-                self._volumes.files.convert(download, image.disk_format, path, volume["size"])
+                self._volumes.files.convert(
+                    image_id, download, image.disk_format, path, volume["size"]
+                )
             finally:
                 if os.path.exists(download):
                     os.unlink(download)

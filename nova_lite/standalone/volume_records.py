@@ -44,9 +44,10 @@ def bad_request(reason: str) -> falcon.HTTPError:
 class VolumeStore:
     """Records and files of the embedded volume service."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, conf: typing.Any) -> None:
+        directory = conf.standalone.data_path
         self.records = store.Store(os.path.join(directory, "volumes.sqlite"))
-        self.files = volume_files.VolumeFiles(os.path.join(directory, "volumes"))
+        self.files = volume_files.VolumeFiles(conf, os.path.join(directory, "volumes"))
         self._forget_unfinished()
 
     def _forget_unfinished(self) -> None:
@@ -54,6 +55,7 @@ class VolumeStore:
         for kind in ("volume", "snapshot"):
             for document in self.records.list(kind):
                 if document["status"] in ("creating", "downloading"):
+                    self.files.remove(volume_files.download_path(self.path(kind, document["id"])))
                     self.records.put(kind, document | {"status": "error"})
                 elif document["status"] == "deleting":
                     self.remove(kind, document["id"])

@@ -192,7 +192,7 @@ def make_app(conf: typing.Any) -> typing.Any:
         volume_views.Version,
         tuple(int(part) for part in options.volume_max_microversion.split(".")),
     )
-    volumes = volume_records.VolumeStore(options.data_path)
+    volumes = volume_records.VolumeStore(conf)
     maker = volume_making.Maker(conf, volumes)
     middleware: list[typing.Any] = [
         web.IdentityMiddleware(options.default_project),

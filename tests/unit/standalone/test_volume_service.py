@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from nova_lite import concurrency
+from nova_lite import conf as nova_lite_conf
 from nova_lite import exceptions
 from nova_lite.standalone import volume_files
 from nova_lite.standalone import volume_records
@@ -120,18 +121,22 @@ def test_an_image_that_is_not_there_ends_in_error(service: embedded.Services) ->
 
 
 def test_a_restart_settles_what_was_under_way(tmp_path: pathlib.Path) -> None:
-    volumes = volume_records.VolumeStore(str(tmp_path))
+    conf = nova_lite_conf.new(files=[], standalone__data_path=str(tmp_path))
+    volumes = volume_records.VolumeStore(conf)
     for status in ("creating", "downloading", "deleting", "available"):
         volumes.records.put("volume", {"id": status, "status": status, "project_id": "p"})
         volumes.files.create_blank(volumes.path("volume", status), 1)
+    download = pathlib.Path(volume_files.download_path(volumes.path("volume", "downloading")))
+    download.touch()
     volumes.records.close()
-    again = volume_records.VolumeStore(str(tmp_path))
+    again = volume_records.VolumeStore(conf)
     assert {v["id"]: v["status"] for v in again.records.list("volume")} == {
         "creating": "error",
         "downloading": "error",
         "available": "available",
     }
     assert not os.path.exists(again.path("volume", "deleting"))
+    assert not download.exists()
 
 
 def test_extend_and_its_refusals(service: embedded.Services, tmp_path: pathlib.Path) -> None:
