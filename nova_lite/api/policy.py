@@ -22,6 +22,7 @@ READER = "rule:project_reader_or_admin"
 ANYBODY = "@"
 
 RESOURCES = (
+    "aggregates",
     "availability_zones",
     "flavors",
     "hypervisors",

@@ -3,6 +3,7 @@
 import typing
 
 from nova_lite.api import request
+from nova_lite.api.aggregates import handlers as aggregates
 from nova_lite.api.availability_zones import handlers as availability_zones
 from nova_lite.api.flavors import access as flavor_access
 from nova_lite.api.flavors import extra_specs
@@ -98,6 +99,7 @@ ROUTES: dict[str, Methods] = {
     "/os-hypervisors/{hypervisor_id}": {"GET": hypervisors.show},
     "/os-hypervisors/{hypervisor_id}/search": {"GET": hypervisors.search},
     "/os-hypervisors/{hypervisor_id}/servers": {"GET": hypervisors.servers},
+    "/os-aggregates": {"GET": aggregates.index},
     "/os-availability-zone": {"GET": availability_zones.index},
     "/os-availability-zone/detail": {"GET": availability_zones.detail},
     "/os-quota-sets/{project_id}": {

@@ -1,0 +1,118 @@
+"""Who may ask: keystone, noauth, and the roles' defaults."""
+
+import pathlib
+
+import falcon.testing
+import pytest
+
+from nova_lite.api.middleware import auth
+from tests.functional.api import conftest
+
+READER = {"X-Roles": "reader", "X-Project-Id": "demo"}
+MEMBER = {"X-Roles": "member,reader", "X-Project-Id": "demo"}
+STRANGER = {"X-Roles": "member,reader", "X-Project-Id": "other"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
+def test_noauth_is_refused_on_an_open_address(tmp_path: pathlib.Path, host: str) -> None:
+    with pytest.raises(auth.UnsafeNoAuth, match="loopback"):
+        conftest.Api(tmp_path, api__bind_host=host)
+
+
+def test_keystone_asks_for_a_token(tmp_path: pathlib.Path) -> None:
+    api = conftest.Api(tmp_path, api__auth_strategy="keystone", api__bind_host="0.0.0.0")
+    result = api.call("GET", "/servers")
+    assert result.status_code == 401
+    assert result.json["unauthorized"]["code"] == 401
+    assert result.headers["WWW-Authenticate"].startswith("Keystone")
+    assert "x-openstack-request-id" in result.headers
+    for path in ("/", "/v2.1", "/v2.1/"):
+        assert api.raw("GET", path).status_code == 200
+    api.database.dispose()
+
+
+def test_keystone_does_not_believe_identity_headers(tmp_path: pathlib.Path) -> None:
+    api = conftest.Api(tmp_path, api__auth_strategy="keystone")
+    forged = {
+        "X-Identity-Status": "Confirmed",
+        "X-User-Id": "root",
+        "X-Roles": "admin",
+        "X-Project-Id": "demo",
+    }
+    client = falcon.testing.TestClient(api.app)
+    assert client.simulate_get("/v2.1/servers", headers=forged).status_code == 401
+    api.database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/servers", READER, 200),
+        ("POST", "/servers", READER, 403),
+        ("DELETE", "/servers/{server}", READER, 403),
+        ("PUT", "/servers/{server}", READER, 403),
+        ("POST", "/servers/{server}/os-volume_attachments", READER, 403),
+        ("GET", "/servers/{server}/os-volume_attachments", READER, 200),
+        ("GET", "/servers/{server}", STRANGER, 404),
+        ("DELETE", "/servers/{server}", STRANGER, 404),
+        ("POST", "/flavors", MEMBER, 403),
+        ("GET", "/flavors", READER, 200),
+        ("GET", "/os-services", MEMBER, 403),
+        ("GET", "/os-hypervisors", MEMBER, 403),
+        ("GET", "/servers?all_tenants=1", MEMBER, 403),
+        ("GET", "/os-quota-sets/other", MEMBER, 403),
+        ("PUT", "/os-quota-sets/demo", MEMBER, 403),
+        ("GET", "/limits?tenant_id=other", MEMBER, 403),
+    ],
+)
+def test_roles(
+    api: conftest.Api, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    path = path.format(server=api.server())
+    bodies = {
+        "POST": {"server": {"name": "x", "flavorRef": "1", "networks": "none"}},
+        "PUT": {"server": {"name": "x"}},
+    }
+    body = bodies.get(method)
+    if "os-volume_attachments" in path and method == "POST":
+        body = {"volumeAttachment": {"volumeId": api.volume()}}
+    result = api.call(method, path, body, headers=headers)
+    assert result.status_code == status, result.text
+
+
+def test_members_do_not_see_hosts(api: conftest.Api) -> None:
+    server = api.server()
+    seen = api.get(f"/servers/{server}", headers=MEMBER)["server"]
+    assert "OS-EXT-SRV-ATTR:host" not in seen
+    assert "host_status" not in seen
+    assert seen["hostId"] != "host1"
+
+
+def test_locked_server(api: conftest.Api) -> None:
+    server = api.server()
+    locked = api.call(
+        "POST", f"/servers/{server}/action", {"lock": {"locked_reason": "mine"}}, headers=MEMBER
+    )
+    assert locked.status_code == 202
+    assert api.get(f"/servers/{server}")["server"]["locked_reason"] == "mine"
+    assert api.call("DELETE", f"/servers/{server}", headers=MEMBER).status_code == 409
+    body = {"metadata": {"a": "b"}}
+    changed = api.call("POST", f"/servers/{server}/metadata", body, headers=MEMBER)
+    assert changed.status_code == 409
+    assert api.call(
+        "POST", f"/servers/{server}/action", {"unlock": None}, headers=MEMBER
+    ).status_code == 202
+    assert api.call("DELETE", f"/servers/{server}", headers=MEMBER).status_code == 204
+
+
+def test_create_with_mapping_has_a_rule_of_its_own(
+    api: conftest.Api, tmp_path: pathlib.Path
+) -> None:
+    """S117: image-only create works, with a mapping it is 403."""
+    rules = tmp_path / "policy.yaml"
+    rules.write_text('"os_compute_api:servers:create:attach_volume": "!"\n')
+    api.conf.set_override("policy_file", str(rules), "oslo_policy")
+    image = api.image()
+    assert api.create(imageRef=image).status_code == 202
+    row = {"uuid": image, "source_type": "image", "destination_type": "local", "boot_index": 0}
+    assert api.create(imageRef=image, block_device_mapping_v2=[row]).status_code == 403
