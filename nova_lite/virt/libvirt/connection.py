@@ -119,11 +119,11 @@ class Connection:
 
     def _get(self) -> VirConnect:
         with self._lock:
-            if self._connected is not None and guest.call(self._connected.isAlive):
-                return self._connected
             if self._connected is not None:
+                if guest.call(self._connected.isAlive):
+                    return self._connected
                 LOG.warning("The connection to libvirt was lost; connecting again")
-            self._connected = None
+                self._connected = None
             _event_loop.serve(self.events)
             try:
                 self._connected = guest.call(self._open)

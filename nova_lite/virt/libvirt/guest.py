@@ -1,6 +1,7 @@
 """One libvirt domain behind a noun, in our words and errors."""
 
 import collections.abc
+import platform
 import typing
 
 from nova_lite import concurrency
@@ -42,7 +43,7 @@ def _translated(error: typing.Any) -> exceptions.NovaLiteError:
         libvirt.VIR_FROM_RPC,
         libvirt.VIR_FROM_REMOTE,
     ):
-        return exceptions.HypervisorUnavailable(host="this", reason=str(error))
+        return exceptions.HypervisorUnavailable(host=platform.node(), reason=str(error))
     return exceptions.HypervisorError(reason=str(error), code=code)
 
 
