@@ -9,12 +9,14 @@ process.
 
 import collections.abc
 import contextlib
+import time
 import typing
 
 import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy import event
 from sqlalchemy import exc
+from sqlalchemy import pool
 
 from nova_lite import concurrency
 
@@ -24,7 +26,10 @@ DuplicateKey = exc.IntegrityError
 P = typing.ParamSpec("P")
 R = typing.TypeVar("R")
 
+PING_AFTER_IDLE_S = 5.0
+
 _DEADLOCK_ATTEMPTS = 5
+_MYSQL_IN_TRANSACTION = 1
 # MariaDB's "Deadlock found"; PostgreSQL's deadlock_detected and
 # serialization_failure. SQLite has one writer and therefore none.
 _MYSQL_DEADLOCKS = {1213}
@@ -138,9 +143,15 @@ def _engine(
             max_overflow=0,
             pool_timeout=pool_timeout_s,
             pool_recycle=3600,
-            pool_pre_ping=True,
         )
-    engine = sa.create_engine(url, **options)
+    # By default each visit to the database would end with a ROLLBACK of nothing.
+    engine = sa.create_engine(
+        url, skip_autocommit_rollback=True, pool_reset_on_return=None, **options
+    )
+    event.listen(engine, "reset", _roll_back_if_begun)
+    if backend != "sqlite":
+        event.listen(engine, "checkin", _note_time)
+        event.listen(engine, "checkout", _ping_if_idle)
     if backend == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         if "isolation_level" not in options:
@@ -153,6 +164,40 @@ def _is_deadlock(error: exc.DBAPIError) -> bool:
     if code is not None:
         return code in _POSTGRESQL_DEADLOCKS
     return bool(error.orig and error.orig.args and error.orig.args[0] in _MYSQL_DEADLOCKS)
+
+
+def _roll_back_if_begun(connection: typing.Any, _record: object, _state: object) -> None:
+    """Clean a connection that returns to the pool in a transaction."""
+    status = getattr(connection, "server_status", None)
+    # PyMySQL asks the server each time; psycopg2 and sqlite3 know by themselves.
+    if status is None or status & _MYSQL_IN_TRANSACTION:
+        connection.rollback()
+
+
+def _note_time(_connection: object, record: pool.ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _ping_if_idle(
+    connection: typing.Any, record: pool.ConnectionPoolEntry, _proxy: object
+) -> None:
+    """Notice that the server, or a firewall on the way, has hung up.
+
+    Asking each time would double the messages of a small transaction.
+    """
+    idle_since = record.info.get("idle_since")
+    if idle_since is None or time.monotonic() - idle_since < PING_AFTER_IDLE_S:
+        return
+    try:
+        if hasattr(connection, "ping"):
+            connection.ping(reconnect=False)
+        else:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            connection.rollback()
+    except Exception as error:
+        # The pool then makes a new connection.
+        raise exc.DisconnectionError(str(error)) from error
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
