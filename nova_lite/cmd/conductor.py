@@ -14,8 +14,8 @@ if typing.TYPE_CHECKING:
 
 
 def _make(conf: "cfg.ConfigOpts") -> "daemon.Part":
-    from nova_lite.db import session
     from nova_lite.conductor import service
+    from nova_lite.db import session
     from nova_lite.rpc import transport
 
     return service.ConductorService(conf, session.Database(conf), transport.Transport(conf))

@@ -15,8 +15,8 @@ if typing.TYPE_CHECKING:
 
 def _make(conf: "cfg.ConfigOpts") -> "daemon.Part":
     from nova_lite.db import session
-    from nova_lite.scheduler import service
     from nova_lite.rpc import transport
+    from nova_lite.scheduler import service
 
     return service.SchedulerService(conf, session.Database(conf), transport.Transport(conf))
 

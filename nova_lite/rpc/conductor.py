@@ -134,9 +134,7 @@ class ConductorClient(transport.Client):
     ) -> None:
         """Heartbeat of a daemon without a database, with its inventory when
         that may have changed. Given up early: the next heartbeat comes soon."""
-        self._call(
-            ctxt, "report_service", timeout_s=REPORT_TIMEOUT_S, service=service, node=node
-        )
+        self._call(ctxt, "report_service", timeout_s=REPORT_TIMEOUT_S, service=service, node=node)
 
     def report_power_state(
         self, ctxt: context.RequestContext, instance_uuid: str, power_state: int

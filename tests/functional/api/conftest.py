@@ -4,13 +4,13 @@ import collections.abc
 import dataclasses
 import pathlib
 import typing
-from unittest import mock
 import uuid
+from unittest import mock
 
 import falcon.testing
-from oslo_utils import timeutils
 import pytest
 import sqlalchemy as sa
+from oslo_utils import timeutils
 
 from nova_lite import exceptions
 from nova_lite import objects
@@ -83,9 +83,7 @@ class Api:
         sent = dict(headers or {})
         if version is not None:
             sent.setdefault("OpenStack-API-Version", f"compute {version}")
-        return self._client.simulate_request(
-            method, f"/v2.1{path}", json=body, headers=sent
-        )
+        return self._client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
 
     def raw(self, method: str, path: str, **kwargs: typing.Any) -> falcon.testing.Result:
         return self._client.simulate_request(method, path, **kwargs)

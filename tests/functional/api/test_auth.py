@@ -99,9 +99,10 @@ def test_locked_server(api: conftest.Api) -> None:
     body = {"metadata": {"a": "b"}}
     changed = api.call("POST", f"/servers/{server}/metadata", body, headers=MEMBER)
     assert changed.status_code == 409
-    assert api.call(
-        "POST", f"/servers/{server}/action", {"unlock": None}, headers=MEMBER
-    ).status_code == 202
+    assert (
+        api.call("POST", f"/servers/{server}/action", {"unlock": None}, headers=MEMBER).status_code
+        == 202
+    )
     assert api.call("DELETE", f"/servers/{server}", headers=MEMBER).status_code == 204
 
 
