@@ -189,8 +189,7 @@ class Recovery:
         (device,) = item.devices
         with contextlib.suppress(exceptions.GuestNotFound):
             self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
-        device.delete_on_termination = False
-        removal.release(ctxt, self._host.cinder, device, self._host.driver.volumes)
+        removal.release(ctxt, self._host.cinder, device, self._host.driver.volumes, keep=True)
         outcome = objects.Outcome(
             succeeded=False,
             message=f"The volume was not attached: {RESTARTED}",

@@ -2,10 +2,12 @@
 
 from oslo_utils import uuidutils
 
+from nova_lite.db.queries import build_requests
+
 ANY = "conductor"
 """Work that any conductor may take."""
-API = "api"
-"""Work that the API is still preparing."""
+API = build_requests.API_OWNER
+"""Work that the API is still preparing, or takes back."""
 
 
 def this_conductor(host: str) -> str:

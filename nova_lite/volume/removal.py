@@ -44,10 +44,14 @@ def release(
     client: cinder.CinderClient,
     device: objects.BlockDeviceMapping,
     volumes: host_side.HostVolumes | None,
+    *,
+    keep: bool = False,
 ) -> None:
     """Disconnect, release and, where asked for, delete one volume. What is
     gone already is success.
 
+    :param keep: do not delete it whatever the device says: the server never
+        had it.
     :raises nova_lite.exceptions.NovaLiteError: Cinder or the host refuses.
     """
     way = flow.flow_for(ctxt, device, client, volumes)
@@ -55,7 +59,7 @@ def release(
         way.disconnect(ctxt, device)
     try:
         way.release(ctxt, device)
-        if device.delete_on_termination:
+        if device.delete_on_termination and not keep:
             client.delete_volume(ctxt, device.volume_id)
     except exceptions.VolumeNotFound:
         LOG.info("Volume %s is gone already", device.volume_id)

@@ -32,11 +32,9 @@ from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import flavors
 from nova_lite.db.queries import quotas
 from nova_lite.db.queries import services
+from nova_lite.volume import removal
 
 Body: typing.TypeAlias = collections.abc.Mapping[str, typing.Any]
-
-OWNER = "api"
-"""Owns a build request while its volumes are being reserved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -309,7 +307,7 @@ def _record_in(
         most=len(wishes),
     )
     accepted = wishes[:room]
-    owner = OWNER if _to_reserve(accepted) else None
+    owner = build_requests.API_OWNER if _to_reserve(accepted) else None
     build_requests.create(tx, req.ctxt, accepted, owner=owner)
     return accepted
 
@@ -341,8 +339,11 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
                 wish.instance_uuid,
             )
         for device in volumes:
+            # First: when the answer to a reservation is lost, the release finds it.
+            undo.add(
+                "release the volume", removal.release, req.ctxt, cinder, device, None, keep=True
+            )
             attachment = cinder.create_attachment(req.ctxt, device.volume_id, device.instance_uuid)
-            undo.add("release the volume", cinder.delete_attachment, req.ctxt, attachment.id)
             device.attachment_id = attachment.id
             device.phase = states.DevicePhase.RESERVED.value
         req.database.api.transact(build_requests.set_ready, wishes)

@@ -43,14 +43,15 @@ def _withdraw(req: request.Request, server_id: str) -> bool:
     """Take back a build request and what is reserved for it.
 
     A conductor that works on it notices when it completes the request, and
-    then forgets the server; so removing the row here decides.
+    then forgets the server; so taking the row here decides.
 
     :returns: False if there is no build request (any more).
     """
     with req.database.api.read() as tx:
         wish = build_requests.get(tx, server_id)
-    if wish is None or not req.database.api.transact(build_requests.delete, server_id):
+    if wish is None or not req.database.api.transact(build_requests.withdraw, server_id):
         return False
     reserved = [device for device in wish.block_devices.objects if device.attachment_id]
     removal.release_all(req.ctxt, req.services.cinder, reserved, None)
+    req.database.api.transact(build_requests.delete, server_id)
     return True

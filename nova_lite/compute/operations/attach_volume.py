@@ -36,8 +36,4 @@ def _give_back(
     task: compute_task.InstanceTask,
     device: objects.BlockDeviceMapping,
 ) -> None:
-    # The volume was the user's before: it is released, whatever the device
-    # says of deletion.
-    kept = device.obj_clone()
-    kept.delete_on_termination = False
-    removal.release(task.ctxt, host.cinder, kept, host.driver.volumes)
+    removal.release(task.ctxt, host.cinder, device, host.driver.volumes, keep=True)

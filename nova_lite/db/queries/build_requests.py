@@ -17,6 +17,9 @@ _table = api.build_requests
 _mappings = api.instance_mappings
 _specs = api.request_specs
 
+API_OWNER = "api"
+"""Owns a build request while the API prepares it, or withdraws it."""
+
 
 def create(
     connection: session.Connection,
@@ -187,21 +190,43 @@ def complete(
 ) -> set[str]:
     """The servers are in a cell now: forget the build requests.
 
-    :returns: those whose build request was gone already: their user has
-        deleted them meanwhile.
+    :returns: those whose user has deleted them meanwhile.
     """
     connection.execute(
         _mappings.update()
         .where(_mappings.c.instance_uuid.in_(instance_uuids))
         .values(cell_id=cell_id)
     )
-    result = connection.execute(_table.delete().where(_table.c.instance_uuid.in_(instance_uuids)))
+    result = connection.execute(
+        _table.delete().where(
+            _table.c.instance_uuid.in_(instance_uuids),
+            _table.c.owner.is_distinct_from(API_OWNER),
+        )
+    )
     if result.rowcount == len(instance_uuids):
         return set()
-    rows = connection.execute(
-        sa.select(_mappings.c.instance_uuid).where(_mappings.c.instance_uuid.in_(instance_uuids))
+    mapped = sa.select(_mappings.c.instance_uuid).where(
+        _mappings.c.instance_uuid.in_(instance_uuids)
     )
-    return set(instance_uuids) - {row.instance_uuid for row in rows}
+    kept = sa.select(_table.c.instance_uuid).where(_table.c.instance_uuid.in_(instance_uuids))
+    known = {row.instance_uuid for row in connection.execute(mapped)}
+    being_withdrawn = {row.instance_uuid for row in connection.execute(kept)}
+    return set(instance_uuids) - (known - being_withdrawn)
+
+
+def withdraw(connection: session.Connection, instance_uuid: str) -> bool:
+    """The API takes a wish back: nobody builds it any more, and when what is
+    reserved for it is released, :func:`delete` follows. If the API dies between
+    the two, the reaper does the rest.
+
+    :returns: False if there is no build request (any more).
+    """
+    result = connection.execute(
+        _table.update()
+        .where(_table.c.instance_uuid == instance_uuid)
+        .values(owner=API_OWNER, heartbeat_at=timeutils.utcnow())
+    )
+    return result.rowcount == 1
 
 
 def delete(connection: session.Connection, instance_uuid: str) -> bool:
