@@ -46,7 +46,8 @@ class ImageCache:
         )
 
     def start(self) -> None:
-        """Remove what a dead process left half-fetched. Call once, before use."""
+        """Remove what a dead process left half-made in ``_base``: images, and
+        the drivers' other base files. Call once, before use."""
         if self.path.exists():
             durable.remove_leftovers(self.path)
 

@@ -10,7 +10,6 @@ from nova_lite.virt import interface
 from nova_lite.virt import sizes
 from nova_lite.virt.libvirt import kvm_probe
 from nova_lite.virt.libvirt import ownership
-from nova_lite.virt.libvirt.disks import bases
 
 
 class LibvirtHost(interface.HostOps):
@@ -24,12 +23,10 @@ class LibvirtHost(interface.HostOps):
         self._probe = probe
 
     def start(self) -> None:
-        """Connect, find out how guests are run, and clear what a dead process
-        left half-made."""
+        """Connect, and find out how guests are run."""
         self._own.connection.open()
         self._probe.virt_type()
         self._instances_path.mkdir(parents=True, exist_ok=True)
-        bases.BaseFiles(self._conf).remove_leftovers()
 
     def resources(self) -> interface.HostResources:
         """CPUs and memory from libvirt, disk of ``instances_path``.

@@ -1,6 +1,7 @@
 """``_base``: the files that local disks start from, one for many servers.
 
-Images come here through :mod:`nova_lite.image.cache`; empty file systems and
+Images come here through :mod:`nova_lite.image.cache`, which also clears away
+what dead processes left half-made; empty file systems and
 swap spaces are made here. A base file is complete when it has its name, and
 never changes afterwards.
 """
@@ -53,11 +54,6 @@ class BaseFiles:
             reason = f"there is no way to make a {content.filesystem!r} file system"
             raise exceptions.DiskToolFailed(tool="mkfs", reason=reason)
         return self._made(content.base_name, content.size_gib * sizes.GIB, command), "raw"
-
-    def remove_leftovers(self) -> None:
-        """Remove what a dead process left half-made."""
-        if self.path.exists():
-            durable.remove_leftovers(self.path)
 
     def _made(
         self, name: str, size_bytes: int, command: collections.abc.Sequence[str]

@@ -1,0 +1,92 @@
+import pytest
+
+from nova_lite import conf as conf_module
+from nova_lite import exceptions
+from nova_lite.virt import interface
+from nova_lite.virt.libvirt import guestbuild
+from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.disks import directory
+from tests.conformance import factories
+
+NODE = "5b2ab4ac-1b8f-4b9f-8a0e-3c1f6a2f3e0d"
+IMAGE = interface.RootImage("image", "/cache/image", "raw", 2**20)
+
+
+@pytest.fixture
+def build(tmp_path):
+    def build(instance=None, image=None, *, virt_type="qemu", properties=None, **devices):
+        conf = conf_module.new(files=[], default__state_path=str(tmp_path))
+        instance = instance or factories.instance()
+        files = directory.InstanceDirectory(conf, instance.uuid)
+        files.make()
+        if image is not None:
+            files.record_formats({"disk": "qcow2"})
+        builder = guestbuild.GuestBuilder(conf, NODE, lambda: virt_type)
+        return builder.build(
+            instance,
+            factories.image_meta(**(properties or {})),
+            factories.block_device_info(**devices),
+            image,
+        )
+
+    return build
+
+
+def test_sizes_and_identity(build):
+    instance = factories.instance(vcpus=3, memory_mib=384)
+    domain = build(instance)
+    assert (domain.vcpus, domain.memory_mib, domain.uuid) == (3, 384, instance.uuid)
+    assert domain.name == f"instance-{instance.uuid}"
+    assert domain.ownership == xml.Ownership(NODE, instance.display_name)
+    assert domain.console.path.endswith(f"{instance.uuid}/console.log")
+
+
+@pytest.mark.parametrize(("virt_type", "mode"), [("kvm", "host-model"), ("qemu", "maximum")])
+def test_processor_suits_how_it_runs(build, virt_type, mode):
+    domain = build(virt_type=virt_type)
+    assert (domain.virt_type, domain.cpu.mode) == (virt_type, mode)
+
+
+def test_there_is_room_to_plug_in(build):
+    domain = build(image=IMAGE)
+    assert len(domain.pci_ports) - len(domain.disks) >= 8
+
+
+def test_a_local_root_boots_first_in_its_recorded_format(build):
+    (root,) = build(image=IMAGE).disks
+    assert (root.driver_format, root.boot_order, root.bus) == ("qcow2", 1, "virtio")
+
+
+def test_boot_order_follows_boot_index(build):
+    volumes = [
+        factories.volume_device("vda", boot_index=1),
+        factories.volume_device("vdb", boot_index=0),
+        factories.volume_device("vdc", boot_index=None),
+    ]
+    orders = [disk.boot_order for disk in build(volumes=volumes).disks]
+    assert orders == [2, 1, None]
+
+
+def test_the_images_bus_brings_its_controller(build):
+    domain = build(image=IMAGE, properties={"hw_disk_bus": "scsi"})
+    assert [disk.bus for disk in domain.disks] == ["scsi"]
+    assert domain.has_virtio_scsi
+
+
+def test_a_device_that_names_its_bus_has_it(build):
+    volume = {**factories.volume_device("sda"), "disk_bus": "sata"}
+    domain = build(volumes=[volume])
+    assert [disk.bus for disk in domain.disks] == ["sata"]
+    assert not domain.has_virtio_scsi
+
+
+def test_a_disk_without_a_recorded_format_is_refused(build):
+    """Its format will not be guessed (S89)."""
+    swap = factories.swap_device("vdb", 16)
+    with pytest.raises(exceptions.HypervisorError, match="no format"):
+        build(swap=swap)
+
+
+def test_a_built_domain_survives_its_text(build):
+    domain = build(image=IMAGE, volumes=[factories.volume_device("vdb")])
+    assert xml.Domain.from_xml(domain.to_xml()) == domain
