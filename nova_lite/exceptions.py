@@ -19,6 +19,8 @@ class NovaLiteError(Exception):
 
     template: typing.ClassVar[str] = "An unknown error occurred."
     http_status: typing.ClassVar[int] = 500
+    is_for_users: typing.ClassVar[bool] = True
+    """False if the text may hold what only administrators should see."""
 
     def __init__(self, message: str | None = None, **facts: object) -> None:
         self.facts = facts
@@ -251,6 +253,7 @@ class HypervisorError(NovaLiteError):
     """The hypervisor refused or failed something."""
 
     template = "The hypervisor failed: {reason}"
+    is_for_users = False
 
 
 class UnsupportedByDriver(NovaLiteError):
@@ -286,6 +289,7 @@ class DiskToolFailed(NovaLiteError):
     """
 
     template = "{tool} failed: {reason}"
+    is_for_users = False
 
 
 # Databases

@@ -268,9 +268,9 @@ def insist(
 
 
 def message_for_user(error: Exception) -> str:
-    """What a user may read: our own words, but of foreign errors the class
-    only (CVE-2019-14433)."""
-    if isinstance(error, exceptions.NovaLiteError):
+    """What a user may read: our own words; of foreign errors, and of what names
+    paths of the host, the class only (CVE-2019-14433)."""
+    if isinstance(error, exceptions.NovaLiteError) and error.is_for_users:
         return error.message
     return f"Unexpected error: {type(error).__name__}"
 

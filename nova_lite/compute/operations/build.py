@@ -48,13 +48,22 @@ def run(
     root_image = None
     if not instance.boots_from_volume:
         with task.step("fetch_image"):
-            root_image = host.images.ensure(
-                task.ctxt, spec.image, host.glance.download, root_gib=instance.flavor.root_gib
-            )
+            root_image = _fetch_image(host, task, spec.image)
     with task.step("create_disks"):
         task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
         host.driver.disks.create(instance, info, root_image)
     _spawn(host, task, spec, info, root_image)
+
+
+def _fetch_image(
+    host: compute_host.ComputeHost,
+    task: compute_task.InstanceTask,
+    image: objects.ImageMeta,
+) -> interface.RootImage:
+    if not host.driver.capabilities.uses_image_files:
+        return interface.RootImage(image.id, "", image.disk_format, image.size_bytes)
+    root_gib = task.instance.flavor.root_gib
+    return host.images.ensure(task.ctxt, image, host.glance.download, root_gib=root_gib)
 
 
 def _prepare_volume(
