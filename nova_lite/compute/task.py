@@ -45,6 +45,8 @@ class InstanceTask:
     :ivar undo: the undo steps of what was done so far.
     :ivar facts: columns of the server to be written at the end.
     :ivar removed_devices: uuids of devices to be forgotten at the end.
+    :ivar superseded: somebody else (a delete) has taken the server: what is in
+        Cinder for it is theirs now.
     :ivar end_badly: what to tell the conductor after a failure; the default
         closes the operation with an error.
     """
@@ -71,7 +73,7 @@ class InstanceTask:
         self._changed: dict[str, objects.BlockDeviceMapping] = {}
         self._steps: list[objects.Step] = list(operation.steps)
         self._task_state: str | None = None
-        self._superseded = False
+        self.superseded = False
         self._entry = entry
         self._conductor = conductor
         self._host = host
@@ -86,7 +88,7 @@ class InstanceTask:
         :raises nova_lite.exceptions.OperationSuperseded: somebody else (a
             delete) has taken the server meanwhile.
         """
-        if self._superseded:
+        if self.superseded:
             raise exceptions.OperationSuperseded(operation_id=self.operation.id)
         self._entry.step(name)
         self.operation.step = name
@@ -133,7 +135,7 @@ class InstanceTask:
                     self.ctxt, self.operation, steps, self._task_state
                 )
             except exceptions.OperationSuperseded:
-                self._superseded = True
+                self.superseded = True
             except exceptions.RemoteServiceError as error:
                 LOG.warning("Could not report %s: %s", self.operation.id, error.message)
                 self._steps[:0] = steps
@@ -237,6 +239,7 @@ class Tasks:
             task.succeed()
             task.undo.commit()
         except Exception as error:
+            task.superseded |= isinstance(error, exceptions.OperationSuperseded)
             for line in task.undo.revert():
                 error.add_note(line)
             with contextlib.suppress(exceptions.OperationSuperseded):

@@ -61,6 +61,15 @@ def connect(
     return way
 
 
+def disconnect(
+    host: compute_host.ComputeHost,
+    ctxt: context.RequestContext,
+    device: objects.BlockDeviceMapping,
+) -> None:
+    """Disconnect this host; Cinder is not told."""
+    flow.flow_for(ctxt, device, host.cinder, host.driver.volumes).disconnect(ctxt, device)
+
+
 def disconnect_and_hold(
     host: compute_host.ComputeHost,
     ctxt: context.RequestContext,

@@ -94,7 +94,12 @@ def _hold(
     task: compute_task.InstanceTask,
     device: objects.BlockDeviceMapping,
 ) -> None:
-    volumes.disconnect_and_hold(host, task.ctxt, task.instance.uuid, device)
+    if task.superseded:
+        # The delete that took over releases the reservation it knows of: a new
+        # one would be nobody's.
+        volumes.disconnect(host, task.ctxt, device)
+    else:
+        volumes.disconnect_and_hold(host, task.ctxt, task.instance.uuid, device)
     task.save_device(device)
 
 
@@ -115,8 +120,7 @@ def _end_badly(
     host: compute_host.ComputeHost, task: compute_task.InstanceTask, error: Exception
 ) -> None:
     """Everything is undone: another host, or the end."""
-    superseded = isinstance(error, exceptions.OperationSuperseded)
-    if superseded or isinstance(error, ABORTS):
+    if task.superseded or isinstance(error, ABORTS):
         for device in task.devices:
             try:
                 volumes.discard_created(host, task.ctxt, device)
