@@ -25,6 +25,7 @@ with warnings.catch_warnings():
     import eventlet
     import eventlet.event
     import eventlet.greenpool
+    import eventlet.hubs
     import eventlet.patcher
     import eventlet.semaphore
     import eventlet.tpool
@@ -201,17 +202,19 @@ class WsgiServer:
 
 
 def wait_for_signal(*signals: int) -> int:
-    """Run until one of the signals comes, and say which."""
-    came = eventlet.event.Event()
+    """Run until one of the signals comes, and say which.
+
+    Through a pipe: a hub that has nothing to do sleeps up to a minute, and only
+    a file descriptor wakes it.
+    """
+    read_end, write_end = os.pipe()
+    # The hub itself runs the handler: a cooperative write would wait for the hub.
+    write = eventlet.patcher.original("os").write
 
     def notice(number: int, _frame: object) -> None:
-        eventlet.spawn_after(0, _send_once, came, number)
+        write(write_end, bytes([number]))
 
     for number in signals:
         signal.signal(number, notice)
-    return int(came.wait())
-
-
-def _send_once(event: Event, value: int) -> None:
-    if not event.ready():
-        event.send(value)
+    eventlet.hubs.trampoline(read_end, read=True)
+    return os.read(read_end, 1)[0]

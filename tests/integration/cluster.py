@@ -136,7 +136,11 @@ class Daemon:
 
         :raises NotInTime: it did not, or it ended.
         """
-        wait_for(self._ready_or_died, f"{self.name} to be ready", START_TIMEOUT_S)
+        try:
+            wait_for(self._ready_or_died, f"{self.name} to be ready", START_TIMEOUT_S)
+        except NotInTime as error:
+            tail = "\n".join(self.text().splitlines()[-20:])
+            raise NotInTime(f"{error}; its log says:\n{tail}") from None
 
     def kill(self) -> None:
         """As a power cut: SIGKILL, nothing is told to it."""
@@ -183,9 +187,8 @@ class Daemon:
 
     def _ready_or_died(self) -> bool:
         if not self.running():
-            tail = "\n".join(self.text().splitlines()[-20:])
-            raise NotInTime(f"{self.name} ended while starting; its log says:\n{tail}")
-        return "READY" in self.text()
+            raise NotInTime(f"{self.name} ended while starting")
+        return "READY" in self.text().split()
 
 
 class Cluster:
@@ -383,11 +386,12 @@ class Cluster:
             "    auth:\n"
             f"      auth_url: http://{LOOPBACK}:{self.ports['identity']}/v3\n"
             "      username: demo\n"
-            "      password: demo\n"
+            "      password: none-is-asked-for\n"
             "      project_name: demo\n"
             "      user_domain_id: default\n"
             "      project_domain_id: default\n"
             "    region_name: RegionOne\n"
+            "    compute_api_version: '2.100'\n"
         )
 
     def _values(self) -> dict[str, dict[str, object]]:

@@ -16,6 +16,7 @@ import pytest
 from tests.integration import cluster as clusters
 
 _TOOLS = clusters.CHECKOUT / "tools"
+_DEFAULT_WORK = clusters.CHECKOUT / ".work" / "test"
 
 
 def _start_services(work: pathlib.Path) -> dict[str, str]:
@@ -46,11 +47,19 @@ def services() -> collections.abc.Iterator[clusters.Services]:
 
 
 @pytest.fixture
-def home() -> collections.abc.Iterator[pathlib.Path]:
-    """A directory that QEMU's user may enter (pytest's own are closed to others)."""
+def home(request: pytest.FixtureRequest) -> collections.abc.Iterator[pathlib.Path]:
+    """A directory that QEMU's user may enter (pytest's own are closed to others).
+
+    It goes with the test; its logs stay in ``.work/test/logs``.
+    """
     path = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-test-", dir="/var/tmp"))
     path.chmod(0o755)
     yield path
+    work = pathlib.Path(os.environ.get("NOVA_LITE_TEST_WORK_DIR", _DEFAULT_WORK))
+    kept = work / "logs" / request.node.name
+    shutil.rmtree(kept, ignore_errors=True)
+    if (path / "logs").is_dir():
+        shutil.copytree(path / "logs", kept)
     shutil.rmtree(path, ignore_errors=True)
 
 
