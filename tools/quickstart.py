@@ -97,13 +97,14 @@ class Quickstart:
             return self._failed(str(error), 1)
         except subprocess.SubprocessError as error:
             return self._failed(str(error), 1)
+        self._close()
         if self.keep:
             self.service.keep()
-            self._tell_how_to_go_on()
         else:
             self._end_service()
-        self._close()
         self.progress.step("Done: everything worked, and nothing was left behind.")
+        if self.keep:
+            self._tell_how_to_go_on()
         return 0
 
     def _install(self) -> None:

@@ -148,6 +148,10 @@ class Daemon:
         assert self._process is not None
         self._process.wait(STOP_TIMEOUT_S)
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM, without waiting."""
+        self._signal(signal.SIGTERM)
+
     def stop(self) -> int:
         """As an operator: SIGTERM; returns its exit code.
 
@@ -155,7 +159,7 @@ class Daemon:
         """
         if self._process is None:
             return 0
-        self._signal(signal.SIGTERM)
+        self.ask_to_stop()
         try:
             return self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -234,11 +238,13 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for daemon in reversed(self.daemons.values()):
-            if daemon.running():
-                daemon.thaw()
-                with contextlib.suppress(NotInTime):
-                    daemon.stop()
+        running = [daemon for daemon in self.daemons.values() if daemon.running()]
+        for daemon in running:
+            daemon.thaw()
+            daemon.ask_to_stop()
+        for daemon in running:
+            with contextlib.suppress(NotInTime):
+                daemon.stop()
         self.services.sql(*(f"DROP DATABASE IF EXISTS {name}" for name in self._databases()))
         with contextlib.suppress(subprocess.CalledProcessError):
             self.services.rabbitmq("delete_vhost", self.name)
