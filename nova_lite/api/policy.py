@@ -6,6 +6,7 @@ operator's policy file keeps working.
 """
 
 import importlib
+import time
 import typing
 
 from oslo_config import cfg
@@ -20,6 +21,9 @@ ADMIN_OR_SERVICE = "rule:service_or_admin"
 MEMBER = "rule:project_member_or_admin"
 READER = "rule:project_reader_or_admin"
 ANYBODY = "@"
+
+LOOK_INTERVAL_S = 1.0
+"""Between two looks whether the operator's policy file has changed."""
 
 RESOURCES = (
     "aggregates",
@@ -87,6 +91,7 @@ class Enforcer:
         policy_opts.set_defaults(conf, "policy.yaml", enforce_scope=False)
         self._enforcer = policy.Enforcer(conf)
         self._enforcer.register_defaults(list_rules())
+        self._next_look = 0.0
 
     def can(
         self,
@@ -98,7 +103,7 @@ class Enforcer:
         by default the asker's own project."""
         if target is None:
             target = {"project_id": ctxt.project_id, "user_id": ctxt.user_id}
-        return bool(self._enforcer.authorize(f"os_compute_api:{name}", target, ctxt))
+        return self._check(f"os_compute_api:{name}", target, ctxt)
 
     def authorize(
         self,
@@ -112,4 +117,17 @@ class Enforcer:
 
     def is_admin(self, ctxt: context.RequestContext) -> bool:
         """Whether ``ctxt`` is an administrator by the operator's own rule."""
-        return bool(self._enforcer.authorize("context_is_admin", {}, ctxt))
+        return self._check("context_is_admin", {}, ctxt)
+
+    def _check(
+        self, name: str, target: dict[str, typing.Any], ctxt: context.RequestContext
+    ) -> bool:
+        now = time.monotonic()
+        if now >= self._next_look:
+            # Left to itself the library looks for the file at every decision,
+            # which costs more than the decision.
+            self._enforcer.use_conf = True
+            self._enforcer.load_rules()
+            self._enforcer.use_conf = False
+            self._next_look = now + LOOK_INTERVAL_S
+        return bool(self._enforcer.authorize(name, target, ctxt))
