@@ -82,5 +82,3 @@ def handle(
     response.status = http.HTTPStatus(code)
     response.content_type = "application/json; charset=UTF-8"
     response.data = body(code, message)
-    if code == 401:
-        response.set_header("WWW-Authenticate", 'Keystone uri=""')

@@ -4,14 +4,15 @@ import collections.abc
 import dataclasses
 import pathlib
 import typing
-import uuid
 from unittest import mock
+import uuid
 
 import falcon.testing
+from oslo_utils import timeutils
 import pytest
 import sqlalchemy as sa
-from oslo_utils import timeutils
 
+import nova_lite.conf
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.api import app
@@ -37,11 +38,17 @@ def new_uuid() -> str:
 class Api:
     """A client of the API, and what is behind it."""
 
-    def __init__(self, folder: pathlib.Path, **overrides: object) -> None:
-        overrides = {"api__auth_strategy": "noauth", **overrides}
-        self.conf = databases.conf_of(
-            f"sqlite:///{folder}/api.sqlite", f"sqlite:///{folder}/cell.sqlite", **overrides
-        )
+    def __init__(self, folder: pathlib.Path, *, settings: str = "", **overrides: object) -> None:
+        """``settings`` is text of a configuration file; ``overrides`` as
+        :func:`nova_lite.conf.new` takes them."""
+        file = folder / "nova-lite.conf"
+        file.write_text(settings)
+        values: dict[str, object] = {
+            "api__auth_strategy": "noauth",
+            "database__api_connection": f"sqlite:///{folder}/api.sqlite",
+            "database__connection": f"sqlite:///{folder}/cell.sqlite",
+        }
+        self.conf = nova_lite.conf.new(files=[str(file)], **values | overrides)
         self.database = session.Database(self.conf)
         databases.create_tables(self.database)
         self.conductor = mock.create_autospec(conductor.ConductorClient, instance=True)
@@ -67,7 +74,8 @@ class Api:
                 self.glance,
             )
         )
-        self._client = falcon.testing.TestClient(self.app)
+        # Falcon reads the application's signature; keystonemiddleware has none.
+        self.client = falcon.testing.TestClient(lambda environ, start: self.app(environ, start))
 
     # Requests
 
@@ -83,10 +91,12 @@ class Api:
         sent = dict(headers or {})
         if version is not None:
             sent.setdefault("OpenStack-API-Version", f"compute {version}")
-        return self._client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
+        return self.client.simulate_request(
+            method, f"/v2.1{path}", json=body, headers=sent
+        )
 
     def raw(self, method: str, path: str, **kwargs: typing.Any) -> falcon.testing.Result:
-        return self._client.simulate_request(method, path, **kwargs)
+        return self.client.simulate_request(method, path, **kwargs)
 
     def get(self, path: str, **kwargs: typing.Any) -> typing.Any:
         result = self.call("GET", path, **kwargs)

@@ -54,7 +54,7 @@ def test_unknown_version_is_406(api: conftest.Api, text: str) -> None:
     assert "2.1" in result.json["computeFault"]["message"]
 
 
-@pytest.mark.parametrize("text", ["2", "a.b", "2.1.1", "2.01", ""])
+@pytest.mark.parametrize("text", ["2", "a.b", "2.1.1", "2.01"])
 def test_malformed_version_is_400(api: conftest.Api, text: str) -> None:
     result = api.call("GET", "/flavors", version=text)
     assert result.status_code == 400
