@@ -91,9 +91,7 @@ class Api:
         sent = dict(headers or {})
         if version is not None:
             sent.setdefault("OpenStack-API-Version", f"compute {version}")
-        return self.client.simulate_request(
-            method, f"/v2.1{path}", json=body, headers=sent
-        )
+        return self.client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
 
     def raw(self, method: str, path: str, **kwargs: typing.Any) -> falcon.testing.Result:
         return self.client.simulate_request(method, path, **kwargs)

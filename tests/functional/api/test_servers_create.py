@@ -332,9 +332,7 @@ def test_networks_are_required_from_2_37(api: conftest.Api) -> None:
 def test_legacy_mapping(api: conftest.Api) -> None:
     """S115, S122, RULES B4."""
     volume = api.volume()
-    result = api.create(
-        "2.1", block_device_mapping=[{"device_name": "vda", "volume_id": volume}]
-    )
+    result = api.create("2.1", block_device_mapping=[{"device_name": "vda", "volume_id": volume}])
     assert result.status_code == 202, result.text
     assert sent(api)[0].block_devices.objects[0].boot_index == 0
     both = api.create(
@@ -369,9 +367,7 @@ def test_image_defined_devices(api: conftest.Api) -> None:
             "volume_size": 2,
         }
     ]
-    image = api.image(
-        size_bytes=0, properties={"bdm_v2": "true", "block_device_mapping": rows}
-    )
+    image = api.image(size_bytes=0, properties={"bdm_v2": "true", "block_device_mapping": rows})
     own = {"uuid": image, "source_type": "image", "destination_type": "local", "boot_index": 0}
     result = api.create(imageRef=image, block_device_mapping_v2=[own])
     assert result.status_code == 202, result.text

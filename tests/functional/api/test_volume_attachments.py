@@ -1,0 +1,214 @@
+"""Attach and detach, as the API does them."""
+
+import typing
+
+import pytest
+
+from nova_lite import exceptions
+from nova_lite.db.models import cell
+from nova_lite.db.queries import block_devices
+from nova_lite.db.queries import operations
+from tests.functional.api import conftest
+
+
+def attach(
+    api: conftest.Api, server: str, volume: str, version: str = "2.100", **more: object
+) -> typing.Any:
+    body = {"volumeAttachment": {"volumeId": volume, "device": None} | more}
+    path = f"/servers/{server}/os-volume_attachments"
+    return api.call("POST", path, body, version=version)
+
+
+def complete(api: conftest.Api, server: str, volume: str) -> None:
+    """The host has attached it."""
+    with api.database.cell.write() as tx:
+        device = block_devices.get_by_volume(tx, server, volume)
+        assert device is not None
+        device.phase = "complete"
+        block_devices.save(tx, [device])
+
+
+@pytest.fixture
+def server(api: conftest.Api) -> str:
+    api.host()
+    return api.server()
+
+
+def test_attach(api: conftest.Api, server: str) -> None:
+    """PAINS D1, D2: recorded and reserved, named without asking the host, handed over."""
+    volume = api.volume()
+    result = attach(api, server, volume)
+    assert result.status_code == 200, result.text
+    attachment = result.json["volumeAttachment"]
+    assert attachment["device"] == "/dev/vdb"
+    assert set(attachment) == {
+        "id", "serverId", "volumeId", "device", "tag", "delete_on_termination",
+    }  # fmt: skip
+    (_, host, _, operation, device) = api.compute.attach_volume.call_args.args
+    assert (host, operation.owner, operation.step) == ("host1", "host1", operations.STEP_CAST)
+    assert operation.arguments == {"volume_id": volume}
+    assert api.attachments[device.attachment_id] == volume
+    assert attach(api, server, api.volume()).json["volumeAttachment"]["device"] == "/dev/vdc"
+
+
+def test_views_by_version(api: conftest.Api, server: str) -> None:
+    volume = api.volume()
+    attach(api, server, volume, tag="t")
+    path = f"/servers/{server}/os-volume_attachments"
+    base = {"id", "serverId", "volumeId", "device"}
+    for version, keys in (
+        ("2.1", base),
+        ("2.70", base | {"tag"}),
+        ("2.79", base | {"tag", "delete_on_termination"}),
+        (
+            "2.89",
+            base - {"id"} | {"tag", "delete_on_termination", "attachment_id", "bdm_uuid"},
+        ),
+    ):
+        (item,) = api.get(path, version=version)["volumeAttachments"]
+        one = api.get(f"{path}/{volume}", version=version)["volumeAttachment"]
+        assert set(item) == set(one) == keys
+
+
+@pytest.mark.parametrize("device", ["vdb", "/dev/nvme0n1", "/dev/v db"])
+def test_bad_device_names(api: conftest.Api, server: str, device: str) -> None:
+    """RULES B5."""
+    assert attach(api, server, api.volume(), device=device).status_code == 400
+
+
+def test_same_volume_twice(api: conftest.Api, server: str) -> None:
+    """PAINS D3, D20."""
+    volume = api.volume()
+    assert attach(api, server, volume).status_code == 200
+    again = attach(api, server, volume)
+    assert (again.status_code, "already attached" in again.text) == (400, True)
+    elsewhere = attach(api, api.server(), volume)
+    assert (elsewhere.status_code, "already attached" in elsewhere.text) == (400, True)
+    assert api.compute.attach_volume.call_count == 1
+
+
+def test_lost_race_for_a_name_takes_the_next(api: conftest.Api, server: str) -> None:
+    """The unique constraint decides; the loser tries again."""
+    first = api.volume()
+    assert attach(api, server, first).status_code == 200
+    real = block_devices.list_for_instance
+    seen: list[int] = []
+
+    def blind_once(tx: typing.Any, uuid: str) -> typing.Any:
+        seen.append(1)
+        devices = real(tx, uuid)
+        return devices[:1] if len(seen) == 1 else devices
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_devices, "list_for_instance", blind_once)
+        result = attach(api, server, api.volume())
+    assert result.json["volumeAttachment"]["device"] == "/dev/vdc"
+
+
+def test_failed_reservation_leaves_nothing(api: conftest.Api, server: str) -> None:
+    result = attach(api, server, api.volume(status="error"))
+    assert result.status_code == 400
+    assert api.get(f"/servers/{server}/os-volume_attachments")["volumeAttachments"] == []
+    api.compute.attach_volume.assert_not_called()
+    (entry,) = api.get(f"/servers/{server}/os-instance-actions")["instanceActions"]
+    assert "error" in entry["message"]
+
+
+def test_refusals(api: conftest.Api, server: str) -> None:
+    assert attach(api, server, conftest.new_uuid()).status_code == 404
+    multi = api.volume(multiattach=True)
+    assert attach(api, server, multi, version="2.59").status_code == 400
+    building = api.asked_for()
+    assert attach(api, building, api.volume()).status_code == 409
+    api.silence("host1")
+    assert attach(api, server, api.volume()).status_code == 409
+
+
+def test_deleted_meanwhile(api: conftest.Api, server: str) -> None:
+    """A delete during the reservation wins, and the volume is released."""
+    volume = api.volume()
+    real = api.cinder.create_attachment.side_effect
+
+    def delete_first(*args: typing.Any) -> typing.Any:
+        api.call("DELETE", f"/servers/{server}")
+        return real(*args)
+
+    api.cinder.create_attachment.side_effect = delete_first
+    assert attach(api, server, volume).status_code == 409
+    assert api.volumes[volume].status == "available"
+    api.compute.attach_volume.assert_not_called()
+
+
+def test_row_without_attachment_is_hidden_from_2_89(api: conftest.Api, server: str) -> None:
+    """B14-5."""
+    volume = api.volume()
+    path = f"/servers/{server}/os-volume_attachments"
+    seen: list[tuple[int, int]] = []
+    real = api.cinder.create_attachment.side_effect
+
+    def look(*args: typing.Any) -> typing.Any:
+        rows = api.get(path, version="2.89")["volumeAttachments"]
+        seen.append((len(rows), api.call("GET", f"{path}/{volume}").status_code))
+        return real(*args)
+
+    api.cinder.create_attachment.side_effect = look
+    attach(api, server, volume)
+    assert seen == [(0, 404)]
+
+
+def test_detach(api: conftest.Api, server: str) -> None:
+    volume = api.volume()
+    attach(api, server, volume)
+    path = f"/servers/{server}/os-volume_attachments/{volume}"
+    assert api.call("DELETE", path).status_code == 409  # still being attached
+    complete(api, server, volume)
+    assert api.call("DELETE", path).status_code == 202
+    api.cinder.begin_detaching.assert_called_once()
+    (_, host, _, operation, device) = api.compute.detach_volume.call_args.args
+    assert (host, operation.action, device.volume_id) == ("host1", "detach_volume", volume)
+    # terraform repeats the DELETE until the volume is gone.
+    assert api.call("DELETE", path).status_code == 202
+    api.compute.detach_volume.assert_called_once()
+    assert api.call("DELETE", f"{path[:-36]}{conftest.new_uuid()}").status_code == 404
+
+
+def test_detach_refusals(api: conftest.Api) -> None:
+    api.host()
+    volume = api.volume()
+    row = {"uuid": volume, "source_type": "volume", "destination_type": "volume"}
+    result = api.create(imageRef="", block_device_mapping_v2=[row | {"boot_index": 0}])
+    server = result.json["server"]["id"]
+    api.build(server)
+    root = api.call("DELETE", f"/servers/{server}/os-volume_attachments/{volume}")
+    assert (root.status_code, "root" in root.text) == (400, True)
+    data = api.volume()
+    attach(api, server, data)
+    complete(api, server, data)
+    path = f"/servers/{server}/os-volume_attachments/{data}"
+    api.cinder.begin_detaching.side_effect = exceptions.InvalidVolume(reason="migrating")
+    assert api.call("DELETE", path).status_code == 400
+    api.compute.detach_volume.assert_not_called()
+    api.silence("host1")
+    assert api.call("DELETE", path).status_code == 409
+
+
+def test_update(api: conftest.Api, server: str) -> None:
+    volume = api.volume()
+    attach(api, server, volume)
+    path = f"/servers/{server}/os-volume_attachments/{volume}"
+    body = {"volumeAttachment": {"volumeId": volume, "delete_on_termination": True}}
+    assert api.call("PUT", path, body, version="2.84").status_code == 400
+    assert api.call("PUT", path, body).status_code == 202
+    assert api.get(path)["volumeAttachment"]["delete_on_termination"] is True
+    body["volumeAttachment"]["device"] = "/dev/vdz"
+    assert api.call("PUT", path, body).status_code == 400
+    swap = {"volumeAttachment": {"volumeId": api.volume()}}
+    assert api.call("PUT", path, swap, version="2.1").status_code == 409
+
+
+def test_limit_of_disks(make_api: typing.Any) -> None:
+    api = make_api(api__max_disk_devices_to_attach=1)
+    api.host()
+    server = api.server()
+    assert attach(api, server, api.volume()).status_code == 403
+    assert api.count(cell.block_device_mapping) == 1
