@@ -4,13 +4,13 @@ import collections.abc
 import dataclasses
 import pathlib
 import typing
-from unittest import mock
 import uuid
+from unittest import mock
 
 import falcon.testing
-from oslo_utils import timeutils
 import pytest
 import sqlalchemy as sa
+from oslo_utils import timeutils
 
 import nova_lite.conf
 from nova_lite import exceptions
@@ -44,6 +44,7 @@ class Api:
         file = folder / "nova-lite.conf"
         file.write_text(settings)
         values: dict[str, object] = {
+            "default__state_path": str(folder),
             "api__auth_strategy": "noauth",
             "database__api_connection": f"sqlite:///{folder}/api.sqlite",
             "database__connection": f"sqlite:///{folder}/cell.sqlite",

@@ -3,8 +3,8 @@
 import concurrent.futures
 
 import pytest
-from oslo_utils import timeutils
 import sqlalchemy as sa
+from oslo_utils import timeutils
 
 from nova_lite import exceptions
 from nova_lite.db import session
