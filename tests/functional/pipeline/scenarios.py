@@ -1,7 +1,7 @@
-"""Small stories, each with everything that can fail or be the end in it.
+"""Small stories, and every call of the outside that a process makes in them.
 
-``CALLS`` are what the compute host does in the story, one line a call: tests fail
-or kill at each, and test_faults.py holds them against what really happens.
+Tests let each of these calls fail, or kill the process at it; test_stories.py holds
+the lists against what really happens.
 """
 
 import collections.abc
@@ -9,15 +9,6 @@ import contextlib
 import dataclasses
 
 from tests.fixtures import pipeline
-
-
-@dataclasses.dataclass
-class Story:
-    """``begin`` prepares, ``act`` starts what is to be spoilt."""
-
-    begin: collections.abc.Callable[[pipeline.World], "Scene"]
-    calls: tuple[tuple[str, int], ...]
-    """(name, which of that name)."""
 
 
 @dataclasses.dataclass
@@ -74,15 +65,60 @@ def delete(world: pipeline.World) -> Scene:
     )
 
 
-def hosts_calls(world: pipeline.World) -> tuple[tuple[str, int], ...]:
-    """What the hosts have done since their faults were told to forget."""
-    found: dict[tuple[str, int], None] = {}
-    for host in world.hosts.values():
-        counts: dict[str, int] = {}
-        for name in host.faults.calls:
-            counts[name] = counts.get(name, 0) + 1
-            found[name, counts[name]] = None
-    return tuple(found)
+STORIES = {
+    story.__name__: story
+    for story in (boot_from_image, boot_from_volume, boot_from_new_volume, attach, detach, delete)
+}
+
+OF_A_HOST = {
+    "boot_from_image": [
+        "conductor.begin_operation", "disks.create", "guests.spawn",
+        "conductor.finish_operation",
+    ],
+    "boot_from_volume": [
+        "conductor.begin_operation", "volumes.connector", "cinder.get_volume",
+        "cinder.update_attachment", "volumes.connect", "cinder.complete_attachment",
+        "disks.create", "guests.spawn", "conductor.finish_operation",
+    ],
+    "boot_from_new_volume": [
+        "conductor.begin_operation", "cinder.create_volume", "cinder.create_attachment",
+        "volumes.connector", "cinder.update_attachment", "volumes.connect",
+        "cinder.complete_attachment", "disks.create", "guests.spawn",
+        "conductor.finish_operation",
+    ],
+    "attach": [
+        "conductor.begin_operation", "volumes.connector", "cinder.get_volume",
+        "cinder.update_attachment", "volumes.connect", "conductor.save_block_device",
+        "volumes.plug", "cinder.complete_attachment", "conductor.finish_operation",
+    ],
+    "detach": [
+        "conductor.begin_operation", "volumes.unplug", "volumes.disconnect",
+        "cinder.delete_attachment", "conductor.finish_operation",
+    ],
+    "delete": [
+        "conductor.begin_operation", "guests.destroy", "volumes.disconnect",
+        "cinder.delete_attachment", "cinder.delete_volume", "disks.remove",
+        "conductor.finish_operation",
+    ],
+}  # fmt: skip
+"""What a compute host does, in order; polls and repetitions of a call left out."""
+
+OF_THE_CONDUCTOR = {
+    "boot_from_volume": [
+        ("api.read", 1), ("scheduler.select_destinations", 1), ("cell.write", 1),
+        ("api.write", 1), ("compute.build_and_run_instance", 1), ("cell.write", 2),
+        ("cell.write", 3),
+    ],
+    "attach": [("cell.write", 1), ("cell.write", 2), ("cell.write", 3)],
+    "detach": [("cell.write", 1), ("cell.write", 2)],
+    "delete": [("cell.write", 1), ("api.write", 1), ("api.write", 2), ("cell.write", 2)],
+}  # fmt: skip
+"""What the conductor does: name, and which of that name."""
+
+
+def spoilable() -> list[tuple[str, str]]:
+    """(story, call of a host), for all."""
+    return [(story, call) for story, calls in OF_A_HOST.items() for call in calls]
 
 
 def forget_calls(world: pipeline.World) -> None:
