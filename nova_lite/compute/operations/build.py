@@ -94,7 +94,7 @@ def _hold(
     task: compute_task.InstanceTask,
     device: objects.BlockDeviceMapping,
 ) -> None:
-    volumes.disconnect_and_hold(host, task.ctxt, task.instance.uuid, device)
+    volumes.disconnect_and_hold(host, task.ctxt, task.operation, device)
     task.save_device(device)
 
 
