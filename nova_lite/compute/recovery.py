@@ -75,6 +75,7 @@ class Recovery:
 
     def _take_up_all(self, left: dict[str, writeahead.Unfinished]) -> None:
         ctxt = context.admin_context()
+        self._host.resources.begin_load()
         work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, sorted(left))
         self._host.resources.load(work.instances)
         for operation in work.operations:

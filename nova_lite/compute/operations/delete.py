@@ -40,7 +40,15 @@ def _release(host: compute_host.ComputeHost, task: compute_task.InstanceTask) ->
 
 
 def _release_once(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> list[str]:
-    left = removal.release_all(task.ctxt, host.cinder, task.devices, host.driver.volumes)
+    left = []
+    for device in task.devices:
+        if device.uuid in task.removed_devices:
+            continue
+        lines = removal.release_all(task.ctxt, host.cinder, [device], host.driver.volumes)
+        if not lines:
+            # Whatever fails later, this one is gone.
+            task.removed_devices.append(device.uuid)
+        left += lines
     try:
         removal.release_strays(task.ctxt, host.cinder, task.instance.uuid, task.devices)
     except exceptions.NovaLiteError as error:
