@@ -54,14 +54,28 @@ class Recovery:
         self._locks = instance_locks
         self._resume = resume
         self._active = host.tasks.active
+        self._taken: set[str] = set()
+        """Ids of the operations that are being taken up. Not among the active
+        ones: a new message of the operation may wait for us to end."""
 
     def sweep(self) -> None:
         """Take up every operation of this host that nobody works on.
 
         What cannot be taken up now (Cinder is away, say) stays for the next time.
         """
-        left = {item.operation.id: item for item in self._log.load(self._active)}
+        found = self._log.load(self._active | self._taken)
+        left = {item.operation.id: item for item in found}
+        self._taken.update(left)
+        try:
+            self._take_up_all(left)
+        except BaseException:
+            for item in found:
+                self._put_back(item)
+            raise
+
+    def _take_up_all(self, left: dict[str, writeahead.Unfinished]) -> None:
         ctxt = context.admin_context()
+        self._host.resources.begin_load()
         work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, sorted(left))
         self._host.resources.load(work.instances)
         for operation in work.operations:
@@ -69,6 +83,7 @@ class Recovery:
                 item = _without_log(operation, work)
                 if item is not None:
                     left[operation.id] = item
+                    self._taken.add(operation.id)
         for item in left.values():
             concurrency.spawn(self._take_up, item)
 
@@ -79,7 +94,14 @@ class Recovery:
             and operation.status == states.OperationStatus.RUNNING
             and operation.step != "cast"
             and operation.id not in self._active
+            and operation.id not in self._taken
         )
+
+    def _put_back(self, item: writeahead.Unfinished) -> None:
+        """It is for a later sweep."""
+        self._taken.discard(item.operation.id)
+        if item.entry is not None:
+            item.entry.close()
 
     def _take_up(self, item: writeahead.Unfinished) -> None:
         operation = item.operation
@@ -90,10 +112,12 @@ class Recovery:
             is_admin=True,
             overwrite=False,
         )
-        self._active.add(operation.id)
+        resumed = None
         try:
             with self._locks.hold(item.instance.uuid, "recovery"):
                 resumed = self._recover(ctxt, item)
+                if item.entry is not None:
+                    item.entry.remove()
         except exceptions.NovaLiteError as error:
             LOG.warning(
                 "Recovery of %s of %s is tried again later: %s",
@@ -101,9 +125,8 @@ class Recovery:
                 operation.instance_uuid,
                 error.message,
             )
-            return
         finally:
-            self._active.discard(operation.id)
+            self._put_back(item)
         if resumed is not None:
             self._resume(ctxt, resumed, item.instance, item.devices)
 
@@ -114,12 +137,11 @@ class Recovery:
         operation = item.operation
         now = self._state_of(ctxt, operation)
         resumed = None
-        if now is None or now.attempt != operation.attempt or now.owner != operation.owner:
-            self._clean_up(ctxt, item)
-        elif now.status != states.OperationStatus.RUNNING:
-            if now.status == states.OperationStatus.ERROR:
-                self._clean_up(ctxt, item)
-        else:
+        if now is None or now.status == states.OperationStatus.ERROR:
+            self._clean_up(ctxt, item, over=True)
+        elif (now.attempt, now.owner) != (operation.attempt, operation.owner):
+            self._clean_up(ctxt, item, over=False)
+        elif now.status == states.OperationStatus.RUNNING:
             LOG.info(
                 "Taking up %s of %s, left at '%s'",
                 operation.action,
@@ -128,8 +150,6 @@ class Recovery:
             )
             with contextlib.suppress(exceptions.OperationSuperseded):
                 resumed = self._go_on(ctxt, item)
-        if item.entry is not None:
-            item.entry.remove()
         return resumed
 
     def _state_of(
@@ -181,9 +201,10 @@ class Recovery:
         self._host.resources.release(instance_uuid)
         for device in item.devices:
             if device.is_volume and device.volume_id and device.phase is not None:
-                volumes.disconnect_and_hold(self._host, ctxt, instance_uuid, device)
+                volumes.disconnect_and_hold(self._host, ctxt, item.operation, device)
                 if item.entry is not None:
                     item.entry.device(device)
+        removal.release_strays(ctxt, self._host.cinder, instance_uuid, item.devices)
 
     def _undo_attach(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
         (device,) = item.devices
@@ -197,10 +218,13 @@ class Recovery:
         )
         compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
 
-    def _clean_up(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
-        """Somebody ended the operation while we were away (a delete, or the
-        reaper): what it did on this host is undone, and volumes that only we
-        know of are deleted. Cinder's attachments are theirs who ended it."""
+    def _clean_up(
+        self, ctxt: context.RequestContext, item: writeahead.Unfinished, *, over: bool
+    ) -> None:
+        """Somebody took the operation while we were away: what it did on this
+        host is undone. If it is ``over`` (a delete, or the reaper), volumes that
+        only we know of are deleted; else they are the next attempt's. Cinder's
+        attachments are theirs who took it."""
         if item.operation.action != transitions.CREATE.action or item.outcome is not None:
             return
         driver, instance_uuid = self._host.driver, item.instance.uuid
@@ -209,7 +233,8 @@ class Recovery:
             info = host_side.connection_info_of(device)
             if device.is_volume and info is not None:
                 driver.volumes.disconnect(info)
-            volumes.discard_created(self._host, ctxt, device)
+            if over:
+                volumes.discard_created(self._host, ctxt, device)
         driver.disks.remove(instance_uuid)
         self._host.resources.release(instance_uuid)
 

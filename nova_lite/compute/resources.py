@@ -28,6 +28,7 @@ class ResourceTracker:
         self._host = host
         self._node: objects.ComputeNode | None = None
         self._usage: dict[str, Usage] = {}
+        self._changed: set[str] = set()
 
     def node(self) -> objects.ComputeNode:
         """The host's inventory, read from the hypervisor now."""
@@ -54,10 +55,19 @@ class ResourceTracker:
         )
         return self._node
 
+    def begin_load(self) -> None:
+        """The servers of this host are about to be asked for; what is claimed or
+        released from now on is newer than the answer."""
+        self._changed.clear()
+
     def load(self, instances: collections.abc.Iterable[objects.Instance]) -> None:
-        """The servers that are here already, when the service starts."""
-        for instance in instances:
-            self._usage[instance.uuid] = _usage_of(instance)
+        """The servers that are here, as the database knows since :meth:`begin_load`."""
+        usage = {instance.uuid: _usage_of(instance) for instance in instances}
+        for instance_uuid in self._changed:
+            usage.pop(instance_uuid, None)
+            if instance_uuid in self._usage:
+                usage[instance_uuid] = self._usage[instance_uuid]
+        self._usage = usage
 
     def claim(self, instance: objects.Instance, spec: objects.RequestSpec) -> None:
         """Hold room for a server until :meth:`release`.
@@ -67,10 +77,12 @@ class ResourceTracker:
         usage = Usage(spec.vcpus, spec.memory_mib, spec.disk_gib)
         self._check(instance.uuid, usage)
         self._usage[instance.uuid] = usage
+        self._changed.add(instance.uuid)
 
     def release(self, instance_uuid: str) -> None:
         """A server is gone."""
         self._usage.pop(instance_uuid, None)
+        self._changed.add(instance_uuid)
 
     def _check(self, instance_uuid: str, usage: Usage) -> None:
         node = self._node or self.node()

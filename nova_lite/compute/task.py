@@ -222,7 +222,11 @@ class Tasks:
                     entry.begin(operation, instance, devices)
                     self._conductor.begin_operation(ctxt, operation, doing)
                 except exceptions.NovaLiteError:
-                    entry.remove()
+                    # Not what an earlier process left there for recovery.
+                    if entry.is_new:
+                        entry.remove()
+                    else:
+                        entry.close()
                     raise
                 task = InstanceTask(
                     ctxt, operation, instance, devices, entry, self._conductor, self._host

@@ -73,11 +73,17 @@ def disconnect(
 def disconnect_and_hold(
     host: compute_host.ComputeHost,
     ctxt: context.RequestContext,
-    instance_uuid: str,
+    operation: objects.Operation,
     device: objects.BlockDeviceMapping,
 ) -> None:
     """Undo :func:`connect`, but never let go of the volume: a new reservation
-    is made before the old one is given up (upstream bug 1784353)."""
+    is made before the old one is given up (upstream bug 1784353).
+
+    The database knows the new one before the old one goes, so that a delete
+    always finds what to release. If the operation is somebody else's by then,
+    the old one stays, which is all they know of.
+    """
+    instance_uuid = operation.instance_uuid
     way = flow.flow_for(ctxt, device, host.cinder, host.driver.volumes)
     way.disconnect(ctxt, device)
     old = device.attachment_id
@@ -86,10 +92,32 @@ def disconnect_and_hold(
         device.connection_info, device.phase = None, None
         way.reserve(ctxt, instance_uuid, device)
         return
-    device.attachment_id = host.cinder.create_attachment(ctxt, device.volume_id, instance_uuid).id
+    held = device.obj_clone()
+    held.attachment_id = _reserve_again(host, ctxt, instance_uuid, device)
+    held.connection_info, held.phase = None, states.DevicePhase.RESERVED.value
+    try:
+        compute_task.insist(host.conductor.save_block_device, ctxt, operation, held)
+    except exceptions.OperationSuperseded:
+        host.cinder.delete_attachment(ctxt, held.attachment_id)
+        return
+    device.attachment_id, device.phase = held.attachment_id, held.phase
     device.connection_info = None
-    device.phase = states.DevicePhase.RESERVED.value
     host.cinder.delete_attachment(ctxt, old)
+
+
+def _reserve_again(
+    host: compute_host.ComputeHost,
+    ctxt: context.RequestContext,
+    instance_uuid: str,
+    device: objects.BlockDeviceMapping,
+) -> str:
+    """A second attachment of the same server. Cinder allows it while the volume
+    is reserved or in-use, but not in between; completing leads out of there."""
+    try:
+        return host.cinder.create_attachment(ctxt, device.volume_id, instance_uuid).id
+    except exceptions.InvalidVolume:
+        host.cinder.complete_attachment(ctxt, device.attachment_id)
+    return host.cinder.create_attachment(ctxt, device.volume_id, instance_uuid).id
 
 
 def discard_created(

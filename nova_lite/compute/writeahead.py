@@ -41,7 +41,8 @@ class Entry:
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.is_new = not path.exists()
+        self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def begin(
         self,
@@ -62,26 +63,31 @@ class Entry:
     def device(self, device: objects.BlockDeviceMapping) -> None:
         """A device has changed. Synced to disk: it may name what exists outside
         of this host and can be found by this record alone."""
-        self._append("device", device.obj_to_primitive())
-        os.fdatasync(self._fd)
+        self._append("device", device.obj_to_primitive(), sync=True)
 
     def outcome(self, outcome: objects.Outcome, *, reschedule: bool = False) -> None:
         """All is done or undone; the conductor must be told."""
-        self._append("reschedule" if reschedule else "outcome", outcome.obj_to_primitive())
-        os.fdatasync(self._fd)
+        kind = "reschedule" if reschedule else "outcome"
+        self._append(kind, outcome.obj_to_primitive(), sync=True)
 
     def close(self) -> None:
         """Stop to write, keep the file."""
-        os.close(self._fd)
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def remove(self) -> None:
         """The conductor knows everything: forget it."""
         self.close()
         self.path.unlink(missing_ok=True)
 
-    def _append(self, kind: str, value: typing.Any) -> None:
+    def _append(self, kind: str, value: typing.Any, *, sync: bool = False) -> None:
+        if self._fd is None:
+            raise ValueError(f"{self.path} is closed")
         line = json.dumps([kind, value], separators=(",", ":")) + "\n"
         os.write(self._fd, line.encode())
+        if sync:
+            os.fdatasync(self._fd)
 
 
 class WriteAheadLog:

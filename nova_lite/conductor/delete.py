@@ -3,6 +3,7 @@
 import logging
 
 from nova_lite import context
+from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.conductor import owner
 from nova_lite.conductor import updates
@@ -52,6 +53,8 @@ class Deleter:
         with self._database.cell.read() as connection:
             devices = block_devices.list_for_instance(connection, operation.instance_uuid)
         left = removal.release_all(ctxt, self._cinder, devices, None)
+        if any(device.is_volume for device in devices):
+            left += self._release_strays(ctxt, operation.instance_uuid, devices)
         if left and arguments["tries"] < MAX_TRIES:
             LOG.warning(
                 "Delete of %s is tried again later: %s", operation.instance_uuid, "; ".join(left)
@@ -60,3 +63,15 @@ class Deleter:
         message = f"Left behind: {'; '.join(left)}" if left else None
         self._updates.finish(operation, objects.Outcome(succeeded=True, message=message))
         LOG.info("Deleted %s", operation.instance_uuid)
+
+    def _release_strays(
+        self,
+        ctxt: context.RequestContext,
+        instance_uuid: str,
+        devices: list[objects.BlockDeviceMapping],
+    ) -> list[str]:
+        try:
+            removal.release_strays(ctxt, self._cinder, instance_uuid, devices)
+        except exceptions.NovaLiteError as error:
+            return [f"attachments: {error.message}"]
+        return []

@@ -58,20 +58,25 @@ class Reaper:
         self._compute = compute
         self._cinder = client
 
-    def inherit(self) -> None:
+    def inherit(self, started_at: datetime.datetime) -> None:
         """At start: what the previous run of this conductor was doing is taken
-        up at once, without waiting for its silence to be long enough."""
+        up at once, without waiting for its silence to be long enough.
+
+        :param started_at: when this run began to serve; what has a sign of
+            life since then is our own, under the same name.
+        """
         predecessor = owner.this_conductor(self._host)
         with self._database.cell.read() as connection:
-            work = operations.running(connection, owner_prefix=predecessor)
+            work = operations.running(
+                connection, owner_prefix=predecessor, silent_since=started_at
+            )
         for operation, ctxt in work:
             self._guarded(ctxt, operation)
-        now = timeutils.utcnow()
         with self._database.api.read() as connection:
-            requests = build_requests.silent(connection, now)
+            requests = build_requests.silent(connection, started_at)
         for silent in requests:
             if silent.owner is not None and silent.owner.startswith(predecessor):
-                self._take_up_request(silent, now)
+                self._take_up_request(silent, started_at)
 
     def reap(self) -> None:
         """Take up everything that has been silent for too long."""

@@ -1,6 +1,7 @@
 """The conductor's process."""
 
 from oslo_config import cfg
+from oslo_utils import timeutils
 
 from nova_lite import concurrency
 from nova_lite import daemon
@@ -47,8 +48,9 @@ class ConductorService:
     def start(self) -> None:
         """Serve, and take up what an earlier run of this conductor left."""
         self._report()
+        started_at = timeutils.utcnow()
         self._server = self._bus.serve(transport.CONDUCTOR_TOPIC, self._conf.host, [self.manager])
-        concurrency.spawn(self.reaper.inherit)
+        concurrency.spawn(self.reaper.inherit, started_at)
         for periodic in self._periodic:
             periodic.start()
 

@@ -63,3 +63,21 @@ def release(
             client.delete_volume(ctxt, device.volume_id)
     except exceptions.VolumeNotFound:
         LOG.info("Volume %s is gone already", device.volume_id)
+
+
+def release_strays(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    instance_uuid: str,
+    devices: collections.abc.Iterable[objects.BlockDeviceMapping],
+) -> None:
+    """Delete attachments of a server that none of its devices knows of: a
+    process died, or an answer was lost, before their id was written down.
+
+    :raises nova_lite.exceptions.NovaLiteError: Cinder refuses.
+    """
+    known = {device.attachment_id for device in devices}
+    for attachment in client.list_attachments(ctxt, instance_uuid):
+        if attachment.instance_uuid == instance_uuid and attachment.id not in known:
+            LOG.info("Deleting attachment %s, which no device knows", attachment.id)
+            client.delete_attachment(ctxt, attachment.id)

@@ -36,4 +36,13 @@ def _give_back(
     task: compute_task.InstanceTask,
     device: objects.BlockDeviceMapping,
 ) -> None:
-    removal.release(task.ctxt, host.cinder, device, host.driver.volumes, keep=True)
+    try:
+        removal.release(task.ctxt, host.cinder, device, host.driver.volumes, keep=True)
+    except Exception:
+        # The device stays known, as one that is half detached: its user can
+        # detach it again, and a delete of the server releases it.
+        if device.phase != DevicePhase.DISCONNECTED:
+            device.phase = DevicePhase.UNPLUGGING.value
+        task.removed_devices.remove(device.uuid)
+        task.save_device(device)
+        raise

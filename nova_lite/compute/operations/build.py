@@ -99,7 +99,7 @@ def _hold(
         # one would be nobody's.
         volumes.disconnect(host, task.ctxt, device)
     else:
-        volumes.disconnect_and_hold(host, task.ctxt, task.instance.uuid, device)
+        volumes.disconnect_and_hold(host, task.ctxt, task.operation, device)
     task.save_device(device)
 
 

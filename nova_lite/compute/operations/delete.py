@@ -2,6 +2,7 @@
 accepts that it is done already, so the whole can be repeated."""
 
 from nova_lite import concurrency
+from nova_lite import exceptions
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.volume import removal
@@ -31,8 +32,25 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
 
 def _release(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> list[str]:
     for _ in range(MAX_TRIES - 1):
-        left = removal.release_all(task.ctxt, host.cinder, task.devices, host.driver.volumes)
+        left = _release_once(host, task)
         if not left:
             return []
         concurrency.sleep(compute_task.FIRST_RETRY_S)
-    return removal.release_all(task.ctxt, host.cinder, task.devices, host.driver.volumes)
+    return _release_once(host, task)
+
+
+def _release_once(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> list[str]:
+    left = []
+    for device in task.devices:
+        if device.uuid in task.removed_devices:
+            continue
+        lines = removal.release_all(task.ctxt, host.cinder, [device], host.driver.volumes)
+        if not lines:
+            # Whatever fails later, this one is gone.
+            task.removed_devices.append(device.uuid)
+        left += lines
+    try:
+        removal.release_strays(task.ctxt, host.cinder, task.instance.uuid, task.devices)
+    except exceptions.NovaLiteError as error:
+        left.append(f"attachments: {error.message}")
+    return left

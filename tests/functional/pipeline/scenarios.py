@@ -1,0 +1,136 @@
+"""Small stories, and every call of the outside that a process makes in them.
+
+Tests let each of these calls fail, or kill the process at it; test_stories.py holds
+the lists against what really happens.
+"""
+
+import collections.abc
+import contextlib
+import dataclasses
+
+from tests.fixtures import pipeline
+
+
+@dataclasses.dataclass
+class Scene:
+    """A prepared world: what to do, and what is there."""
+
+    act: collections.abc.Callable[[], object]
+    volumes: set[str]
+    """Volumes of the user, which must never be lost."""
+    server_id: str | None = None
+
+
+def boot_from_image(world: pipeline.World) -> Scene:
+    image_id = world.image()
+    return Scene(lambda: world.create(image=image_id), set())
+
+
+def boot_from_volume(world: pipeline.World) -> Scene:
+    volume_id = world.volume()
+    return Scene(lambda: world.create(pipeline.bootable(volume_id)), {volume_id})
+
+
+def boot_from_new_volume(world: pipeline.World) -> Scene:
+    image_id = world.image()
+    return Scene(lambda: world.create(pipeline.new_root(image_id)), set())
+
+
+def attach(world: pipeline.World) -> Scene:
+    volume_id, server_id = world.volume(), world.boot(image=world.image())
+    return Scene(lambda: world.attach(server_id, volume_id), {volume_id}, server_id)
+
+
+def detach(world: pipeline.World) -> Scene:
+    volume_id, server_id = world.volume(), world.boot(image=world.image())
+    world.attach(server_id, volume_id)
+    world.wait(lambda: world.volume_status(volume_id) == "in-use" and world.is_quiet(), "attach")
+    return Scene(lambda: world.detach(server_id, volume_id), {volume_id}, server_id)
+
+
+def delete(world: pipeline.World) -> Scene:
+    volume_id = world.volume()
+    server_id = world.boot(
+        pipeline.bootable(volume_id),
+        {
+            "source_type": "blank",
+            "destination_type": "volume",
+            "volume_size": 1,
+            "boot_index": -1,
+            "delete_on_termination": True,
+        },
+    )
+    return Scene(
+        lambda: world.nova("DELETE", f"/servers/{server_id}"), {volume_id}, server_id
+    )
+
+
+STORIES = {
+    story.__name__: story
+    for story in (boot_from_image, boot_from_volume, boot_from_new_volume, attach, detach, delete)
+}
+
+OF_A_HOST = {
+    "boot_from_image": [
+        "conductor.begin_operation", "disks.create", "guests.spawn",
+        "conductor.finish_operation",
+    ],
+    "boot_from_volume": [
+        "conductor.begin_operation", "volumes.connector", "cinder.get_volume",
+        "cinder.update_attachment", "volumes.connect", "cinder.complete_attachment",
+        "disks.create", "guests.spawn", "conductor.finish_operation",
+    ],
+    "boot_from_new_volume": [
+        "conductor.begin_operation", "cinder.create_volume", "cinder.create_attachment",
+        "volumes.connector", "cinder.update_attachment", "volumes.connect",
+        "cinder.complete_attachment", "disks.create", "guests.spawn",
+        "conductor.finish_operation",
+    ],
+    "attach": [
+        "conductor.begin_operation", "volumes.connector", "cinder.get_volume",
+        "cinder.update_attachment", "volumes.connect", "conductor.save_block_device",
+        "volumes.plug", "cinder.complete_attachment", "conductor.finish_operation",
+    ],
+    "detach": [
+        "conductor.begin_operation", "volumes.unplug", "volumes.disconnect",
+        "cinder.delete_attachment", "conductor.finish_operation",
+    ],
+    "delete": [
+        "conductor.begin_operation", "guests.destroy", "volumes.disconnect",
+        "cinder.delete_attachment", "cinder.delete_volume", "disks.remove",
+        "conductor.finish_operation",
+    ],
+}  # fmt: skip
+"""What a compute host does, in order; polls and repetitions of a call left out."""
+
+OF_THE_CONDUCTOR = {
+    "boot_from_volume": [
+        ("api.read", 1), ("scheduler.select_destinations", 1), ("cell.write", 1),
+        ("api.write", 1), ("compute.build_and_run_instance", 1), ("cell.write", 2),
+        ("cell.write", 3),
+    ],
+    "attach": [("cell.write", 1), ("cell.write", 2), ("cell.write", 3)],
+    "detach": [("cell.write", 1), ("cell.write", 2)],
+    "delete": [("cell.write", 1), ("api.write", 1), ("api.write", 2), ("cell.write", 2)],
+}  # fmt: skip
+"""What the conductor does: name, and which of that name."""
+
+
+def spoilable() -> list[tuple[str, str]]:
+    """(story, call of a host), for all."""
+    return [(story, call) for story, calls in OF_A_HOST.items() for call in calls]
+
+
+def forget_calls(world: pipeline.World) -> None:
+    for process in (*world.hosts.values(), world.conductor):
+        process.faults.calls.clear()
+
+
+def tidy(world: pipeline.World, scene: Scene) -> None:
+    """Whatever became of it: the user can delete every server, and what is left
+    are the user's own volumes, available."""
+    for server in world.nova("GET", "/servers/detail")["servers"]:
+        with contextlib.suppress(AssertionError):
+            world.delete(server["id"])
+    world.recover()
+    world.check(scene.volumes)

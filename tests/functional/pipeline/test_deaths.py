@@ -1,0 +1,84 @@
+"""A process is killed at each call of each story, before or after the call. A new
+one takes up what is left: everything comes to an end and nothing is lost."""
+
+import contextlib
+
+import pytest
+import requests
+
+from tests.fixtures import pipeline
+from tests.functional.pipeline import scenarios
+from tests.functional.pipeline.test_stories import kept
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("story", "call"), scenarios.spoilable())
+def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: bool) -> None:
+    """A build ends ACTIVE or in ERROR, an attach not at all or whole, the rest whole."""
+    scene = scenarios.STORIES[story](one_host)
+    host = one_host.hosts["a"]
+    host.faults.kill(call, after=after)
+    scene.act()
+    host.wait_dead()
+    host.restart()
+    one_host.recover()
+    check_ends(one_host, scene, story)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("story", "call"), scenarios.spoilable())
+def test_a_host_dies_and_the_server_is_deleted_meanwhile(
+    one_host: pipeline.World, story: str, call: str, after: bool
+) -> None:
+    """D15: by the conductor, since the host is down."""
+    scene = scenarios.STORIES[story](one_host)
+    host = one_host.hosts["a"]
+    host.faults.kill(call, after=after)
+    server_id = scene.act() if scene.server_id is None else scene.act() and scene.server_id
+    server_id = scene.server_id or server_id
+    host.wait_dead()
+    host.bury()
+    one_host.declare_down("a")
+    one_host.nova("DELETE", f"/servers/{server_id}")
+    one_host.recover()
+    assert one_host.server(str(server_id)) is None
+    host.start()
+    one_host.declare_up("a")
+    one_host.recover()
+    one_host.time_passes()
+    one_host.check(scene.volumes)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("story", "call", "nth"),
+    [
+        (story, call, nth)
+        for story, calls in scenarios.OF_THE_CONDUCTOR.items()
+        for call, nth in calls
+    ],
+)
+def test_the_conductor_dies(
+    one_host: pipeline.World, story: str, call: str, nth: int, after: bool
+) -> None:
+    scene = scenarios.STORIES[story](one_host)
+    conductor = one_host.conductor
+    conductor.faults.kill(call, after=after, nth=nth)
+    with contextlib.suppress(requests.RequestException):
+        scene.act()
+    conductor.wait_dead()
+    conductor.restart()
+    one_host.recover()
+    check_ends(one_host, scene, story)
+
+
+def check_ends(world: pipeline.World, scene: scenarios.Scene, story: str) -> None:
+    for server in world.nova("GET", "/servers/detail")["servers"]:
+        assert world.settled(server["id"])["status"] in ("ACTIVE", "ERROR")
+    world.check(scene.volumes | kept(world, scene))
+    if story == "delete":
+        assert world.server(str(scene.server_id)) is None
+    if story == "detach":
+        (volume_id,) = scene.volumes
+        assert world.volume_status(volume_id) == "available"
+    scenarios.tidy(world, scene)
