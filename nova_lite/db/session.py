@@ -9,6 +9,7 @@ process.
 
 import collections.abc
 import contextlib
+import functools
 import time
 import typing
 
@@ -152,11 +153,37 @@ def _engine(
     if backend != "sqlite":
         event.listen(engine, "checkin", _note_time)
         event.listen(engine, "checkout", _ping_if_idle)
+    if engine.driver == "pymysql":
+        event.listen(engine, "do_connect", _connect_by_pymysql)
     if backend == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         if "isolation_level" not in options:
             event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _connect_by_pymysql(
+    _dialect: object, _record: object, args: list[typing.Any], options: dict[str, typing.Any]
+) -> typing.Any:
+    return _pymysql_connection()(*args, **options)
+
+
+@functools.cache
+def _pymysql_connection() -> typing.Any:
+    """PyMySQL's connection with one TLS context a process. It makes one for each
+    connection, also to servers without TLS: 0.9 MB and 20 ms of processor time."""
+    from pymysql import connections
+
+    class Connection(connections.Connection):
+        _contexts: typing.ClassVar[dict[str, typing.Any]] = {}
+
+        def _create_ssl_ctx(self, options: typing.Any) -> typing.Any:
+            key = repr(options)
+            if key not in self._contexts:
+                self._contexts[key] = super()._create_ssl_ctx(options)  # type: ignore[misc]
+            return self._contexts[key]
+
+    return Connection
 
 
 def _is_deadlock(error: exc.DBAPIError) -> bool:
