@@ -30,6 +30,7 @@ from nova_lite.blockdev import limits
 from nova_lite.db import session
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import flavors
+from nova_lite.db.queries import keypairs
 from nova_lite.db.queries import quotas
 from nova_lite.db.queries import services
 from nova_lite.volume import removal
@@ -55,10 +56,15 @@ def create(req: request.Request) -> request.Response:
     least, most = _counts(wanted)
     destination = _destination(req, wanted)
     flavor = _flavor(req, str(wanted["flavorRef"]))
+    keypair = _keypair(req, wanted)
     source = devices.resolve(req, wanted, flavor, count=most)
 
     hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
     wishes = _wishes(req, wanted, flavor, source, destination, hints, most)
+    for wish in wishes:
+        # A copy: the server keeps its key when the keypair is deleted.
+        wish.instance.key_name = keypair.name if keypair else None
+        wish.instance.key_data = keypair.public_key if keypair else None
     wishes = _record(req, wishes, flavor, least)
     _reserve(req, wishes)
     req.services.conductor.schedule_and_build_instances(req.ctxt, wishes)
@@ -79,8 +85,6 @@ def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
         raise exceptions.InvalidInput("personality is not supported; use user_data.")
     if wanted.get("trusted_image_certificates"):
         raise exceptions.InvalidInput("trusted_image_certificates is not supported.")
-    if wanted.get("key_name"):
-        raise exceptions.InvalidInput("Invalid key_name provided.")
     if wanted.get("OS-DCF:diskConfig") == "AUTO":
         raise exceptions.InvalidInput("OS-DCF:diskConfig AUTO is not supported; use MANUAL.")
     _check_metadata(req, wanted)
@@ -150,6 +154,18 @@ def _flavor(req: request.Request, flavor_ref: str) -> objects.Flavor:
     if flavor.disabled:
         raise exceptions.InvalidInput(f"Flavor {flavor_id} could not be found.")
     return flavor
+
+
+def _keypair(req: request.Request, wanted: Body) -> keypairs.Keypair | None:
+    """The asker's keypair that is named; its absence is an error in the body: 400."""
+    name = wanted.get("key_name")
+    if name is None:
+        return None
+    try:
+        with req.database.api.read() as tx:
+            return keypairs.get(tx, str(req.ctxt.user_id), name)
+    except keypairs.KeypairNotFound as error:
+        raise exceptions.InvalidInput("Invalid key_name provided.") from error
 
 
 def _wishes(
