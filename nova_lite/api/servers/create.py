@@ -67,8 +67,9 @@ def create(req: request.Request) -> request.Response:
         wish.instance.key_data = keypair.public_key if keypair else None
     wishes = _record(req, wishes, flavor, least)
     _reserve(req, wishes)
-    req.services.conductor.schedule_and_build_instances(req.ctxt, wishes)
-    return _answer(req, wanted, wishes)
+    password = wanted.get("adminPass") or secrets.token_urlsafe(9)
+    req.services.conductor.schedule_and_build_instances(req.ctxt, wishes, admin_password=password)
+    return _answer(req, wanted, wishes, password)
 
 
 def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
@@ -367,16 +368,14 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
 
 
 def _answer(
-    req: request.Request, wanted: Body, wishes: list[objects.BuildRequest]
+    req: request.Request, wanted: Body, wishes: list[objects.BuildRequest], password: str
 ) -> request.Response:
     first = wishes[0].instance
     if _flag(wanted.get("return_reservation_id")):
         return request.Response(202, {"reservation_id": first.reservation_id})
-    password = None
-    if req.conf.api.enable_instance_password:
-        password = wanted.get("adminPass") or secrets.token_urlsafe(9)
+    shown = password if req.conf.api.enable_instance_password else None
     return request.Response(
         202,
-        {"server": views.created(req, first.uuid, password)},
+        {"server": views.created(req, first.uuid, shown)},
         {"Location": req.url("servers", first.uuid)},
     )
