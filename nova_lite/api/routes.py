@@ -110,5 +110,6 @@ ROUTES: dict[str, Methods] = {
     "/os-quota-sets/{project_id}/defaults": {"GET": quota_sets.defaults},
     "/os-quota-sets/{project_id}/detail": {"GET": quota_sets.detail},
     "/limits": {"GET": limits.show},
-    "/os-keypairs": {"GET": keypairs.index},
+    "/os-keypairs": {"GET": keypairs.index, "POST": keypairs.create},
+    "/os-keypairs/{keypair_name}": {"GET": keypairs.show, "DELETE": keypairs.delete},
 }

@@ -37,12 +37,14 @@ class Dispatcher:
         instance: objects.Instance,
         devices: list[objects.BlockDeviceMapping],
         spec: objects.RequestSpec | None = None,
+        admin_password: str | None = None,
     ) -> None:
         """Start an operation and return at once.
 
         :param spec: of a server to be built.
+        :param admin_password: of a server to be built, if it is known.
         """
-        concurrency.spawn(self._run, ctxt, operation, instance, devices, spec)
+        concurrency.spawn(self._run, ctxt, operation, instance, devices, spec, admin_password)
 
     def _run(
         self,
@@ -51,12 +53,14 @@ class Dispatcher:
         instance: objects.Instance,
         devices: list[objects.BlockDeviceMapping],
         spec: objects.RequestSpec | None,
+        admin_password: str | None,
     ) -> None:
         ctxt.update_store()  # the request id on every line of the log
         what = f"{operation.action} of {instance.uuid}"
         doing = _DOING.get(operation.action)
         try:
             with self._host.tasks.begin(ctxt, operation, instance, devices, doing) as task:
+                task.admin_password = admin_password
                 self._do(task, spec)
         except exceptions.OperationSuperseded:
             LOG.info("%s is over, or somebody else's", what)

@@ -23,9 +23,13 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         operation: objects.Operation,
         request_spec: objects.RequestSpec,
         block_devices: list[objects.BlockDeviceMapping],
+        *,
+        admin_password: str | None = None,
     ) -> None:
         """Build a server."""
-        self._dispatcher.start(ctxt, operation, instance, block_devices, request_spec)
+        self._dispatcher.start(
+            ctxt, operation, instance, block_devices, request_spec, admin_password
+        )
 
     def terminate_instance(
         self,

@@ -47,6 +47,7 @@ class InstanceTask:
     :ivar removed_devices: uuids of devices to be forgotten at the end.
     :ivar superseded: somebody else (a delete) has taken the server: what is in
         Cinder for it is theirs now.
+    :ivar admin_password: of a server to be built; in memory only, never logged.
     :ivar end_badly: what to tell the conductor after a failure; the default
         closes the operation with an error.
     """
@@ -69,6 +70,7 @@ class InstanceTask:
         self.facts: dict[str, typing.Any] = {}
         self.removed_devices: list[str] = []
         self.message: str | None = None
+        self.admin_password: str | None = None
         self.end_badly: collections.abc.Callable[[Exception], None] = self.fail
         self._changed: dict[str, objects.BlockDeviceMapping] = {}
         self._steps: list[objects.Step] = list(operation.steps)
@@ -169,6 +171,7 @@ class InstanceTask:
             self.operation,
             outcome,
             same_host=False,
+            admin_password=self.admin_password,
         )
 
     def forget(self) -> None:

@@ -52,7 +52,10 @@ class Builder:
     # The first attempt
 
     def schedule_and_build(
-        self, ctxt: context.RequestContext, requests: list[objects.BuildRequest]
+        self,
+        ctxt: context.RequestContext,
+        requests: list[objects.BuildRequest],
+        admin_password: str | None = None,
     ) -> None:
         """Build what is asked for, unless somebody does so already or the
         user has withdrawn it."""
@@ -63,7 +66,7 @@ class Builder:
                 ours = build_requests.owned(connection, uuids, claim)
                 requests = [request for request in requests if request.instance_uuid in ours]
         if requests:
-            self._build(ctxt, requests)
+            self._build(ctxt, requests, admin_password)
 
     def redrive(self, silent: build_requests.Silent, since_owner: str) -> None:
         """Take up a build request that a lost message or a dead conductor left;
@@ -88,7 +91,12 @@ class Builder:
                 return
         self._build(silent.context, [request])
 
-    def _build(self, ctxt: context.RequestContext, requests: list[objects.BuildRequest]) -> None:
+    def _build(
+        self,
+        ctxt: context.RequestContext,
+        requests: list[objects.BuildRequest],
+        admin_password: str | None = None,
+    ) -> None:
         started_at = timeutils.utcnow()
         try:
             hosts = self._select(ctxt, [request.request_spec for request in requests])
@@ -112,7 +120,7 @@ class Builder:
             if request.instance_uuid in withdrawn:
                 self._withdraw(request, operation)
             else:
-                self._send(ctxt, request.instance, operation, request)
+                self._send(ctxt, operation, request, admin_password)
 
     def _select(
         self, ctxt: context.RequestContext, specs: list[objects.RequestSpec]
@@ -188,17 +196,18 @@ class Builder:
     def _send(
         self,
         ctxt: context.RequestContext,
-        instance: objects.Instance,
         operation: objects.Operation,
         request: objects.BuildRequest,
+        admin_password: str | None,
     ) -> None:
         self._compute.build_and_run_instance(
             ctxt,
             operation.owner,
-            instance,
+            request.instance,
             operation,
             request.request_spec,
             request.block_devices.objects,
+            admin_password=admin_password,
         )
 
     def _bury(
@@ -247,6 +256,7 @@ class Builder:
         outcome: objects.Outcome,
         *,
         same_host: bool,
+        admin_password: str | None = None,
     ) -> None:
         """A host has failed and has undone what it did: try the next one.
 
@@ -273,7 +283,7 @@ class Builder:
             return taken
 
         taken = self._database.cell.transact(take)
-        self.go_on(ctxt, instance, taken, same_host=same_host)
+        self.go_on(ctxt, instance, taken, same_host=same_host, admin_password=admin_password)
 
     def go_on(
         self,
@@ -282,6 +292,7 @@ class Builder:
         operation: objects.Operation,
         *,
         same_host: bool = False,
+        admin_password: str | None = None,
     ) -> None:
         """Find the next host for a build that this conductor owns, or end it."""
         with self._database.api.read() as connection:
@@ -319,7 +330,9 @@ class Builder:
             raise
         LOG.info("Trying %s on %s", instance.uuid, host.host)
         _place(instance, host)
-        self._compute.build_and_run_instance(ctxt, host.host, instance, handed, spec, devices)
+        self._compute.build_and_run_instance(
+            ctxt, host.host, instance, handed, spec, devices, admin_password=admin_password
+        )
 
     def _next_host(
         self, operation: objects.Operation, spec: objects.RequestSpec, *, same_host: bool

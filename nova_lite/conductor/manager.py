@@ -25,10 +25,14 @@ class ConductorManager(conductor_rpc.ConductorEndpoint):
         self._updates = writer
 
     def schedule_and_build_instances(
-        self, ctxt: context.RequestContext, build_requests: list[objects.BuildRequest]
+        self,
+        ctxt: context.RequestContext,
+        build_requests: list[objects.BuildRequest],
+        *,
+        admin_password: str | None,
     ) -> None:
         """Build servers."""
-        self._builder.schedule_and_build(ctxt, build_requests)
+        self._builder.schedule_and_build(ctxt, build_requests, admin_password)
 
     def delete_instance(
         self,
@@ -51,9 +55,17 @@ class ConductorManager(conductor_rpc.ConductorEndpoint):
         outcome: objects.Outcome,
         *,
         same_host: bool,
+        admin_password: str | None = None,
     ) -> None:
         """Try the next host."""
-        self._builder.reschedule(ctxt, instance, operation, outcome, same_host=same_host)
+        self._builder.reschedule(
+            ctxt,
+            instance,
+            operation,
+            outcome,
+            same_host=same_host,
+            admin_password=admin_password,
+        )
 
     @transport.expected_errors
     def begin_operation(

@@ -16,6 +16,12 @@ OPTS = [
         default="$state_path/instances",
         help="Directory of the servers' local disks, one folder a server.",
     ),
+    cfg.BoolOpt(
+        "force_config_drive",
+        default=False,
+        help="Give every server built on this host a config drive, also when its user did "
+        "not ask for one.",
+    ),
     cfg.StrOpt(
         "availability_zone",
         default="nova",

@@ -19,4 +19,5 @@ OPTS = [
         min=-1,
         help="Metadata items a server; -1 is no limit.",
     ),
+    cfg.IntOpt("key_pairs", default=100, min=-1, help="Keypairs a user; -1 is no limit."),
 ]

@@ -26,6 +26,8 @@ class ComputeClient(transport.Client):
         operation: objects.Operation,
         request_spec: objects.RequestSpec,
         block_devices: list[objects.BlockDeviceMapping],
+        *,
+        admin_password: str | None = None,
     ) -> None:
         """Build a server that is claimed for this host (cast)."""
         self._cast(
@@ -36,6 +38,7 @@ class ComputeClient(transport.Client):
             operation=operation,
             request_spec=request_spec,
             block_devices=block_devices,
+            admin_password=admin_password,
         )
 
     def terminate_instance(
@@ -123,6 +126,8 @@ class ComputeEndpoint(abc.ABC):
         operation: objects.Operation,
         request_spec: objects.RequestSpec,
         block_devices: list[objects.BlockDeviceMapping],
+        *,
+        admin_password: str | None = None,
     ) -> None: ...
 
     @abc.abstractmethod

@@ -21,10 +21,20 @@ class ConductorClient(transport.Client):
     VERSION = VERSION
 
     def schedule_and_build_instances(
-        self, ctxt: context.RequestContext, build_requests: list[objects.BuildRequest]
+        self,
+        ctxt: context.RequestContext,
+        build_requests: list[objects.BuildRequest],
+        *,
+        admin_password: str | None,
     ) -> None:
-        """Build requests are recorded: build them (cast)."""
-        self._cast(ctxt, "schedule_and_build_instances", build_requests=build_requests)
+        """Build requests are recorded: build them (cast). The password travels
+        with messages only: a build that is taken up from the database has none."""
+        self._cast(
+            ctxt,
+            "schedule_and_build_instances",
+            build_requests=build_requests,
+            admin_password=admin_password,
+        )
 
     def delete_instance(
         self,
@@ -43,6 +53,7 @@ class ConductorClient(transport.Client):
         outcome: objects.Outcome,
         *,
         same_host: bool,
+        admin_password: str | None = None,
     ) -> None:
         """A host could not build a server and has undone what it did: try the
         next host (``same_host``: this one again, since its process died).
@@ -56,6 +67,7 @@ class ConductorClient(transport.Client):
             operation=operation,
             outcome=outcome,
             same_host=same_host,
+            admin_password=admin_password,
         )
 
     def begin_operation(
@@ -153,7 +165,11 @@ class ConductorEndpoint(abc.ABC):
 
     @abc.abstractmethod
     def schedule_and_build_instances(
-        self, ctxt: context.RequestContext, build_requests: list[objects.BuildRequest]
+        self,
+        ctxt: context.RequestContext,
+        build_requests: list[objects.BuildRequest],
+        *,
+        admin_password: str | None,
     ) -> None: ...
 
     @abc.abstractmethod
@@ -173,6 +189,7 @@ class ConductorEndpoint(abc.ABC):
         outcome: objects.Outcome,
         *,
         same_host: bool,
+        admin_password: str | None = None,
     ) -> None: ...
 
     @abc.abstractmethod

@@ -51,6 +51,8 @@ class World:
     guests: dict[str, FakeGuest] = dataclasses.field(default_factory=dict)
     local_disks: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """Instance -> target name -> file name."""
+    config_drives: dict[str, dict[str, bytes]] = dataclasses.field(default_factory=dict)
+    """Instance -> path -> content; not written down, it may hold a password."""
     connected: set[str] = dataclasses.field(default_factory=set)
     """Ids of the volumes this host is connected to."""
 
@@ -126,13 +128,38 @@ class FakeGuests(_Part, interface.GuestOps):
             volume_id = naming.volume_id_of(device["connection_info"])
             _require_connected(self.world, volume_id)
             volumes[volume_id] = naming.target_name(device["mount_device"])
+        local_disks = dict(self.world.local_disks[instance.uuid])
+        if instance.uuid in self.world.config_drives:
+            taken = {*local_disks, *volumes.values()}
+            local_disks[naming.free_target_name("sda", taken)] = naming.CONFIG_DRIVE
         self.world.guests[instance.uuid] = FakeGuest(
             name=naming.guest_name(instance.uuid),
             power_state=states.PowerState.RUNNING,
-            local_disks=dict(self.world.local_disks[instance.uuid]),
+            local_disks=local_disks,
             volumes=volumes,
         )
         self.world.save()
+
+    @faults.injectable
+    def device_places(
+        self,
+        instance: objects.Instance,
+        image_meta: objects.ImageMeta,
+        block_device_info: interface.BlockDeviceInfo,
+        root_image: interface.RootImage | None,
+    ) -> dict[str, interface.DevicePlace]:
+        """A slot each."""
+        targets = [
+            *self.world.local_disks[instance.uuid],
+            *(
+                naming.target_name(device["mount_device"])
+                for device in block_device_info["block_device_mapping"]
+            ),
+        ]
+        return {
+            target: interface.DevicePlace("pci", f"0000:{slot:02x}:00.0")
+            for slot, target in enumerate(targets, 1)
+        }
 
     @faults.injectable
     def destroy(self, instance_uuid: str) -> None:
@@ -213,8 +240,21 @@ class FakeDisks(_Part, interface.DiskOps):
         self.world.save()
 
     @faults.injectable
+    def write_config_drive(
+        self, instance_uuid: str, files: collections.abc.Mapping[str, bytes]
+    ) -> None:
+        """Remember the files.
+
+        :raises nova_lite.exceptions.HypervisorError: no disks were made.
+        """
+        if instance_uuid not in self.world.local_disks:
+            raise exceptions.HypervisorError(reason=f"no disks were made for {instance_uuid}")
+        self.world.config_drives[instance_uuid] = dict(files)
+
+    @faults.injectable
     def remove(self, instance_uuid: str) -> None:
         """Forget the files."""
+        self.world.config_drives.pop(instance_uuid, None)
         if self.world.local_disks.pop(instance_uuid, None) is not None:
             self.world.save()
 

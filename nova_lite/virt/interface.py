@@ -114,6 +114,16 @@ class RootImage:
     virtual_size_bytes: int
 
 
+@dataclasses.dataclass(frozen=True)
+class DevicePlace:
+    """Where the guest's system finds a disk, in the words of Nova's metadata."""
+
+    bus: str = "none"
+    """``pci``, ``scsi``, ``ide`` or ``none``: not known."""
+    address: str = "none"
+    """``0000:01:00.0``, or ``controller:bus:target:unit``."""
+
+
 class GuestOps(abc.ABC):
     """Life of a guest."""
 
@@ -129,6 +139,17 @@ class GuestOps(abc.ABC):
 
         Returns when it runs. On an error nothing is left defined.
         """
+
+    @abc.abstractmethod
+    def device_places(
+        self,
+        instance: objects.Instance,
+        image_meta: objects.ImageMeta,
+        block_device_info: BlockDeviceInfo,
+        root_image: RootImage | None,
+    ) -> dict[str, DevicePlace]:
+        """Where :meth:`spawn` with the same arguments would put each disk, by
+        target name (``vda``). The local disks exist already."""
 
     @abc.abstractmethod
     def destroy(self, instance_uuid: str) -> None:
@@ -175,6 +196,16 @@ class DiskOps(abc.ABC):
         """Make the server's directory and every local disk.
 
         ``root_image`` is None for a server that boots from a volume.
+        """
+
+    @abc.abstractmethod
+    def write_config_drive(
+        self, instance_uuid: str, files: collections.abc.Mapping[str, bytes]
+    ) -> None:
+        """Keep a config drive beside the local disks, which exist already;
+        one that is there is replaced. The guest gets it as a read-only CD.
+
+        :param files: content by path from the drive's root.
         """
 
     @abc.abstractmethod

@@ -10,6 +10,9 @@ from oslo_config import cfg
 
 from nova_lite import exceptions
 
+CONFIG_DRIVE = "disk.config"
+"""The config drive's file in a server's directory (S85)."""
+
 
 def guest_name(instance_uuid: str) -> str:
     """The hypervisor's name of a server: unique and at most 64 characters."""

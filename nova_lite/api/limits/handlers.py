@@ -30,8 +30,8 @@ def show(req: request.Request) -> dict[str, typing.Any]:
         "maxTotalCores": limits["cores"],
         "maxTotalRAMSize": limits["ram"],
         "maxServerMeta": limits["metadata_items"],
+        "maxTotalKeypairs": limits["key_pairs"],
         # Of these there are none yet, so none can be used.
-        "maxTotalKeypairs": 0,
         "maxServerGroups": 0,
         "maxServerGroupMembers": 0,
         "totalInstancesUsed": used.instances,

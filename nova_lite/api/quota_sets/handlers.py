@@ -12,7 +12,7 @@ from nova_lite.db.queries import quotas
 _LIMIT = validation.integer(-1, 0x7FFFFFFF)
 # What a quota can be set for; Nova's other resources do not exist here, and
 # setting a limit that would not be kept is refused.
-_RESOURCES = ("instances", "cores", "ram", "metadata_items")
+_RESOURCES = ("instances", "cores", "ram", "metadata_items", "key_pairs")
 
 UPDATE = validation.Schemas(
     (

@@ -30,6 +30,7 @@ from nova_lite.blockdev import limits
 from nova_lite.db import session
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import flavors
+from nova_lite.db.queries import keypairs
 from nova_lite.db.queries import quotas
 from nova_lite.db.queries import services
 from nova_lite.volume import removal
@@ -55,14 +56,20 @@ def create(req: request.Request) -> request.Response:
     least, most = _counts(wanted)
     destination = _destination(req, wanted)
     flavor = _flavor(req, str(wanted["flavorRef"]))
+    keypair = _keypair(req, wanted)
     source = devices.resolve(req, wanted, flavor, count=most)
 
     hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
     wishes = _wishes(req, wanted, flavor, source, destination, hints, most)
+    for wish in wishes:
+        # A copy: the server keeps its key when the keypair is deleted.
+        wish.instance.key_name = keypair.name if keypair else None
+        wish.instance.key_data = keypair.public_key if keypair else None
     wishes = _record(req, wishes, flavor, least)
     _reserve(req, wishes)
-    req.services.conductor.schedule_and_build_instances(req.ctxt, wishes)
-    return _answer(req, wanted, wishes)
+    password = wanted.get("adminPass") or secrets.token_urlsafe(9)
+    req.services.conductor.schedule_and_build_instances(req.ctxt, wishes, admin_password=password)
+    return _answer(req, wanted, wishes, password)
 
 
 def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
@@ -79,8 +86,6 @@ def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
         raise exceptions.InvalidInput("personality is not supported; use user_data.")
     if wanted.get("trusted_image_certificates"):
         raise exceptions.InvalidInput("trusted_image_certificates is not supported.")
-    if wanted.get("key_name"):
-        raise exceptions.InvalidInput("Invalid key_name provided.")
     if wanted.get("OS-DCF:diskConfig") == "AUTO":
         raise exceptions.InvalidInput("OS-DCF:diskConfig AUTO is not supported; use MANUAL.")
     _check_metadata(req, wanted)
@@ -150,6 +155,18 @@ def _flavor(req: request.Request, flavor_ref: str) -> objects.Flavor:
     if flavor.disabled:
         raise exceptions.InvalidInput(f"Flavor {flavor_id} could not be found.")
     return flavor
+
+
+def _keypair(req: request.Request, wanted: Body) -> keypairs.Keypair | None:
+    """The asker's keypair that is named; its absence is an error in the body: 400."""
+    name = wanted.get("key_name")
+    if name is None:
+        return None
+    try:
+        with req.database.api.read() as tx:
+            return keypairs.get(tx, str(req.ctxt.user_id), name)
+    except keypairs.KeypairNotFound as error:
+        raise exceptions.InvalidInput("Invalid key_name provided.") from error
 
 
 def _wishes(
@@ -351,16 +368,14 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
 
 
 def _answer(
-    req: request.Request, wanted: Body, wishes: list[objects.BuildRequest]
+    req: request.Request, wanted: Body, wishes: list[objects.BuildRequest], password: str
 ) -> request.Response:
     first = wishes[0].instance
     if _flag(wanted.get("return_reservation_id")):
         return request.Response(202, {"reservation_id": first.reservation_id})
-    password = None
-    if req.conf.api.enable_instance_password:
-        password = wanted.get("adminPass") or secrets.token_urlsafe(9)
+    shown = password if req.conf.api.enable_instance_password else None
     return request.Response(
         202,
-        {"server": views.created(req, first.uuid, password)},
+        {"server": views.created(req, first.uuid, shown)},
         {"Location": req.url("servers", first.uuid)},
     )

@@ -10,6 +10,7 @@ from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.compute import volumes
 from nova_lite.virt import interface
+from nova_lite.virt.configdrive import content
 
 LOG = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ def run(
     with task.step("create_disks"):
         task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
         host.driver.disks.create(instance, info, root_image)
+    if content.is_wanted(host.conf, instance, spec.image):
+        with task.step("create_config_drive"):
+            _create_config_drive(host, task, spec, info, root_image)
     _spawn(host, task, spec, info, root_image)
 
 
@@ -101,6 +105,23 @@ def _hold(
     else:
         volumes.disconnect_and_hold(host, task.ctxt, task.operation, device)
     task.save_device(device)
+
+
+def _create_config_drive(
+    host: compute_host.ComputeHost,
+    task: compute_task.InstanceTask,
+    spec: objects.RequestSpec,
+    info: interface.BlockDeviceInfo,
+    root_image: interface.RootImage | None,
+) -> None:
+    """Undone with the disks, beside which it is."""
+    driver, instance = host.driver, task.instance
+    places = driver.guests.device_places(instance, spec.image, info, root_image)
+    devices = content.device_metadata(task.devices, places)
+    driver.disks.write_config_drive(
+        instance.uuid, content.files(instance, devices, task.admin_password)
+    )
+    task.facts["config_drive"] = True
 
 
 def _spawn(

@@ -51,6 +51,20 @@ quotas = sa.Table(
     sa.Column("hard_limit", sa.Integer, nullable=False),
 )
 
+# Public keys belong to users, not to projects.
+key_pairs = sa.Table(
+    "key_pairs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("user_id", columns.Name, nullable=False),
+    sa.Column("name", columns.Name, nullable=False),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("fingerprint", columns.Name, nullable=False),
+    sa.Column("public_key", columns.LongText, nullable=False),
+    sa.Column("created_at", columns.Timestamp, nullable=False),
+    sa.UniqueConstraint("user_id", "name", name="uniq_key_pairs_user_name"),
+)
+
 cell_mappings = sa.Table(
     "cell_mappings",
     metadata,

@@ -41,6 +41,7 @@ def defaults(conf: cfg.ConfigOpts) -> dict[str, int]:
         "cores": conf.quota.cores,
         "ram": conf.quota.ram_mib,
         "metadata_items": conf.quota.metadata_items,
+        "key_pairs": conf.quota.key_pairs,
     }
 
 

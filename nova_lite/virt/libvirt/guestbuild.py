@@ -7,6 +7,7 @@ from oslo_config import cfg
 from nova_lite import objects
 from nova_lite.virt import interface
 from nova_lite.virt import naming
+from nova_lite.virt.libvirt import places
 from nova_lite.virt.libvirt import xml
 from nova_lite.virt.libvirt.disks import cachemode
 from nova_lite.virt.libvirt.disks import directory
@@ -47,6 +48,10 @@ class GuestBuilder:
             transports.disk_of(self._conf, device, default_bus)
             for device in block_device_info["block_device_mapping"]
         ]
+        config_drive = self._config_drive(files, image_meta, disks)
+        if config_drive is not None:
+            disks.append(config_drive)
+        disks = places.assign(disks, self._conf.libvirt.num_pcie_ports)
         virt_type = self._virt_type()
         return xml.Domain(
             virt_type=virt_type,
@@ -79,6 +84,28 @@ class GuestBuilder:
             cache=cachemode.of(self._conf, files.path),
             discard="unmap",
             boot_order=1 if local.is_root else None,
+        )
+
+    def _config_drive(
+        self,
+        files: directory.InstanceDirectory,
+        image_meta: objects.ImageMeta,
+        disks: collections.abc.Iterable[xml.Disk],
+    ) -> xml.Disk | None:
+        """The CD with the config drive, if one was made."""
+        if naming.CONFIG_DRIVE not in files.formats():
+            return None
+        properties = image_meta.properties
+        # Kernels made for clouds have drivers for virtio but none for SATA; a
+        # system whose disks are on an older bus may have it the other way round.
+        is_old = properties.get("hw_disk_bus") in ("ide", "sata")
+        return xml.Disk(
+            source=str(files.path_of(naming.CONFIG_DRIVE)),
+            target=naming.free_target_name("sda", {disk.target for disk in disks}),
+            driver_format=files.format_of(naming.CONFIG_DRIVE),
+            bus=properties.get("hw_cdrom_bus") or ("sata" if is_old else "scsi"),
+            device="cdrom",
+            readonly=True,
         )
 
     def _cpu_mode(self, virt_type: str) -> str:

@@ -9,6 +9,7 @@ from nova_lite.virt import interface
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import guestbuild
 from nova_lite.virt.libvirt import ownership
+from nova_lite.virt.libvirt import places
 
 LOG = logging.getLogger(__name__)
 
@@ -42,6 +43,17 @@ class LibvirtGuests(interface.GuestOps):
         except exceptions.NovaLiteError:
             self._undo_define(defined)
             raise
+
+    def device_places(
+        self,
+        instance: objects.Instance,
+        image_meta: objects.ImageMeta,
+        block_device_info: interface.BlockDeviceInfo,
+        root_image: interface.RootImage | None,
+    ) -> dict[str, interface.DevicePlace]:
+        """As the domain that would be defined says."""
+        domain = self._builder.build(instance, image_meta, block_device_info, root_image)
+        return {disk.target: places.of(disk) for disk in domain.disks}
 
     def destroy(self, instance_uuid: str) -> None:
         """Stop and undefine the domain."""

@@ -1,5 +1,7 @@
 """Local disks as files: :class:`nova_lite.virt.interface.DiskOps`."""
 
+import collections.abc
+
 from oslo_config import cfg
 
 from nova_lite import concurrency
@@ -7,6 +9,8 @@ from nova_lite import durable
 from nova_lite import objects
 from nova_lite.image import convert
 from nova_lite.virt import interface
+from nova_lite.virt import naming
+from nova_lite.virt.configdrive import iso
 from nova_lite.virt.libvirt.disks import backends
 from nova_lite.virt.libvirt.disks import bases
 from nova_lite.virt.libvirt.disks import directory
@@ -43,6 +47,21 @@ class LocalDisks(interface.DiskOps):
         files.record_formats({**files.formats(), **new_formats})
         for disk in missing:
             self._make(disk, files)
+
+    def write_config_drive(
+        self, instance_uuid: str, files: collections.abc.Mapping[str, bytes]
+    ) -> None:
+        """An ISO image that only QEMU may read: it may hold a password."""
+        folder = directory.InstanceDirectory(self._conf, instance_uuid)
+        folder.record_formats({**folder.formats(), naming.CONFIG_DRIVE: "raw"})
+        path = folder.path_of(naming.CONFIG_DRIVE)
+        temporary = durable.temporary_for(path)
+        try:
+            temporary.touch(mode=0o600)
+            temporary.write_bytes(iso.image(files))
+            concurrency.in_native_thread(durable.commit, temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def remove(self, instance_uuid: str) -> None:
         """Remove the server's directory."""

@@ -33,6 +33,9 @@ class Disk:
     """From 1, or None for a disk the firmware does not try."""
     alias: str | None = None
     """Its name in QEMU; ours begin with ``ua-``, as libvirt demands."""
+    pci_bus: int | None = None
+    """The PCIe root port (its bus) of a disk that is a PCI device. None leaves
+    the choice to libvirt."""
 
     def to_element(self) -> text.Element:
         """The ``<disk>`` element."""
@@ -52,6 +55,16 @@ class Disk:
             text.child(disk, "boot", order=str(self.boot_order))
         if self.alias is not None:
             text.child(disk, "alias", name=self.alias)
+        if self.pci_bus is not None:
+            text.child(
+                disk,
+                "address",
+                type="pci",
+                domain="0x0000",
+                bus=f"0x{self.pci_bus:02x}",
+                slot="0x00",
+                function="0x0",
+            )
         return disk
 
     def to_xml(self) -> str:
@@ -65,6 +78,7 @@ class Disk:
         is_block = element.get("type") == "block"
         source = text.attribute(element, "source", "dev" if is_block else "file")
         boot_order = text.attribute(element, "boot", "order")
+        pci_bus = text.attribute(element, "address[@type='pci']", "bus")
         return cls(
             source=source or "",
             target=text.attribute(element, "target", "dev") or "",
@@ -78,6 +92,7 @@ class Disk:
             serial=element.findtext("serial"),
             boot_order=int(boot_order) if boot_order else None,
             alias=text.attribute(element, "alias", "name"),
+            pci_bus=int(pci_bus, 16) if pci_bus else None,
         )
 
     @property

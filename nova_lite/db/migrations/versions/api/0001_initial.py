@@ -54,6 +54,17 @@ def upgrade() -> None:
         sa.Column("hard_limit", sa.Integer(), nullable=False),
     )
     op.create_table(
+        "key_pairs",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("user_id", NAME, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("type", sa.String(16), nullable=False),
+        sa.Column("fingerprint", NAME, nullable=False),
+        sa.Column("public_key", LONG_TEXT, nullable=False),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.UniqueConstraint("user_id", "name", name="uniq_key_pairs_user_name"),
+    )
+    op.create_table(
         "cell_mappings",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("uuid", UUID, nullable=False, unique=True),
