@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
     from nova_lite.image import glance
     from nova_lite.rpc import compute
     from nova_lite.rpc import conductor
+    from nova_lite.rpc import scheduler
     from nova_lite.volume import cinder
 
 Query: typing.TypeAlias = dict[str, list[str]]
@@ -39,6 +40,7 @@ class Services:
     conf: cfg.ConfigOpts
     database: session.Database
     conductor: "conductor.ConductorClient"
+    scheduler: "scheduler.SchedulerClient"
     compute: "compute.ComputeClient"
     cinder: "cinder.CinderClient"
     glance: "glance.GlanceClient"

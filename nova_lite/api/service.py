@@ -9,6 +9,7 @@ from nova_lite.db import session
 from nova_lite.image import glance
 from nova_lite.rpc import compute
 from nova_lite.rpc import conductor
+from nova_lite.rpc import scheduler
 from nova_lite.rpc import transport
 from nova_lite.volume import cinder
 
@@ -22,6 +23,7 @@ def make_app(
             conf=conf,
             database=database,
             conductor=conductor.ConductorClient(bus),
+            scheduler=scheduler.SchedulerClient(bus),
             compute=compute.ComputeClient(bus),
             cinder=cinder.CinderClient(conf),
             glance=glance.GlanceClient(conf),

@@ -48,11 +48,12 @@ class Selection(wire.WireObject):
 
 @wire.register
 class HostVerdict(wire.WireObject):
-    """Why a host was refused."""
+    """What the scheduler thinks of a host: refused by ``rule`` for ``reason``, or
+    suitable (no rule)."""
 
     VERSION = "1.0"
     fields = {
         "host": fields.StringField(),
-        "rule": fields.StringField(),
+        "rule": fields.StringField(nullable=True),
         "reason": fields.StringField(),
     }

@@ -32,6 +32,16 @@ class SchedulerClient(transport.Client):
             ctxt, "select_destinations", request_specs=request_specs, alternates=alternates
         )
 
+    def explain_destinations(
+        self, ctxt: context.RequestContext, request_spec: objects.RequestSpec
+    ) -> list[objects.HostVerdict]:
+        """What the scheduler thinks of each host now, suitable ones first;
+        nothing is claimed.
+
+        :raises nova_lite.exceptions.RpcTimeout: the scheduler is silent.
+        """
+        return self._call(ctxt, "explain_destinations", request_spec=request_spec)
+
 
 class SchedulerEndpoint(abc.ABC):
     """The receiving side; the scheduler's manager implements it. What each
@@ -46,3 +56,8 @@ class SchedulerEndpoint(abc.ABC):
         request_specs: list[objects.RequestSpec],
         alternates: int,
     ) -> list[list[objects.Selection]]: ...
+
+    @abc.abstractmethod
+    def explain_destinations(
+        self, ctxt: context.RequestContext, request_spec: objects.RequestSpec
+    ) -> list[objects.HostVerdict]: ...

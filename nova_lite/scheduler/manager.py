@@ -79,6 +79,21 @@ class SchedulerManager:
             raise
         return answer
 
+    def explain_destinations(
+        self, ctxt: context.RequestContext, request_spec: objects.RequestSpec
+    ) -> list[objects.HostVerdict]:
+        """What would be said of each host now; nothing is claimed.
+
+        :returns: the suitable hosts, best first, and then the refused ones.
+        """
+        with self._database.api.read() as connection:
+            snapshot = host_state.read(connection, [request_spec.instance_uuid])
+        refused = verdicts.Verdicts()
+        suitable = self._ranked(request_spec, dict(snapshot.hosts).values(), refused)
+        return [
+            objects.HostVerdict(host=host.host, reason="suitable") for host in suitable
+        ] + refused.as_objects()
+
     def _place(
         self,
         spec: objects.RequestSpec,

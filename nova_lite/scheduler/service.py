@@ -30,6 +30,12 @@ class Endpoint(scheduler_rpc.SchedulerEndpoint):
         """See :meth:`~nova_lite.scheduler.manager.SchedulerManager.select_destinations`."""
         return self._scheduler.select_destinations(ctxt, request_specs, alternates)
 
+    def explain_destinations(
+        self, ctxt: context.RequestContext, request_spec: objects.RequestSpec
+    ) -> list[objects.HostVerdict]:
+        """See :meth:`~nova_lite.scheduler.manager.SchedulerManager.explain_destinations`."""
+        return self._scheduler.explain_destinations(ctxt, request_spec)
+
 
 class SchedulerService:
     """Answers select_destinations; reports that it is alive."""

@@ -35,6 +35,10 @@ class Verdicts:
         )
         return f"{hosts} considered: {refusals}."
 
+    def as_objects(self) -> list[objects.HostVerdict]:
+        """One a refused host."""
+        return list(self._verdicts)
+
     def as_dicts(self) -> list[dict[str, typing.Any]]:
         """One ``{"host": ..., "rule": ..., "reason": ...}`` a host."""
         return [

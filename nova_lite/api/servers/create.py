@@ -23,6 +23,7 @@ from nova_lite import states
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api.servers import devices
+from nova_lite.api.servers import dry_run
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
 from nova_lite.api.servers import views
@@ -65,6 +66,10 @@ def create(req: request.Request) -> request.Response:
         # A copy: the server keeps its key when the keypair is deleted.
         wish.instance.key_name = keypair.name if keypair else None
         wish.instance.key_data = keypair.public_key if keypair else None
+    if dry_run.is_asked_for(req):
+        with req.database.api.read() as tx:
+            room = _room(tx, req, wishes, flavor, least)
+        return request.Response(200, {"dry_run": dry_run.plan(req, source, wishes[:room])})
     wishes = _record(req, wishes, flavor, least)
     _reserve(req, wishes)
     password = wanted.get("adminPass") or secrets.token_urlsafe(9)
@@ -313,20 +318,32 @@ def _record_in(
     flavor: objects.Flavor,
     least: int,
 ) -> list[objects.BuildRequest]:
-    project_id = req.ctxt.project_id
-    quotas.lock(tx, project_id)
-    room = quotas.room_for(
+    quotas.lock(tx, req.ctxt.project_id)
+    accepted = wishes[: _room(tx, req, wishes, flavor, least)]
+    owner = build_requests.API_OWNER if _to_reserve(accepted) else None
+    build_requests.create(tx, req.ctxt, accepted, owner=owner)
+    return accepted
+
+
+def _room(
+    tx: session.Connection,
+    req: request.Request,
+    wishes: list[objects.BuildRequest],
+    flavor: objects.Flavor,
+    least: int,
+) -> int:
+    """How many of the servers quota leaves room for.
+
+    :raises exceptions.QuotaExceeded: fewer than ``least``.
+    """
+    return quotas.room_for(
         tx,
         req.conf,
-        project_id,
+        req.ctxt.project_id,
         each=quotas.Amount(1, flavor.vcpus, flavor.memory_mib),
         least=least,
         most=len(wishes),
     )
-    accepted = wishes[:room]
-    owner = build_requests.API_OWNER if _to_reserve(accepted) else None
-    build_requests.create(tx, req.ctxt, accepted, owner=owner)
-    return accepted
 
 
 def _to_reserve(wishes: list[objects.BuildRequest]) -> list[objects.BlockDeviceMapping]:

@@ -135,6 +135,7 @@ def _check_sources(
         elif device.source_type == "volume":
             volume = resolver.volume(device.volume_id)
             check_multiattach(req, volume)
+            _check_attachable(volume)
             device.volume_size = volume.size_gib
         elif device.source_type == "snapshot":
             snapshot = resolver.snapshot(device.snapshot_id)
@@ -156,6 +157,19 @@ def check_multiattach(req: request.Request, volume: "cinder.Volume") -> None:
         raise exceptions.InvalidInput(
             f"Multiattach volumes are only supported starting with compute API version "
             f"{microversion.MULTIATTACH}."
+        )
+
+
+def _check_attachable(volume: "cinder.Volume") -> None:
+    """Cinder would reserve it (RULES B6); it says so again when it is asked to.
+
+    :raises exceptions.InvalidVolume: its status does not allow that.
+    """
+    allowed = {"available", "downloading"} | ({"in-use"} if volume.multiattach else set())
+    if volume.status not in allowed:
+        raise exceptions.InvalidVolume(
+            reason=f"volume {volume.id} has status {volume.status}; to attach it, it must be "
+            f"{' or '.join(sorted(allowed))}."
         )
 
 

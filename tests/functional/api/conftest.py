@@ -25,6 +25,7 @@ from nova_lite.db.queries import services
 from nova_lite.image import glance
 from nova_lite.rpc import compute
 from nova_lite.rpc import conductor
+from nova_lite.rpc import scheduler
 from nova_lite.volume import cinder
 from tests.fixtures import databases
 
@@ -53,6 +54,7 @@ class Api:
         self.database = session.Database(self.conf)
         databases.create_tables(self.database)
         self.conductor = mock.create_autospec(conductor.ConductorClient, instance=True)
+        self.scheduler = mock.create_autospec(scheduler.SchedulerClient, instance=True)
         self.compute = mock.create_autospec(compute.ComputeClient, instance=True)
         self.cinder = mock.create_autospec(cinder.CinderClient, instance=True)
         self.glance = mock.create_autospec(glance.GlanceClient, instance=True)
@@ -70,6 +72,7 @@ class Api:
                 self.conf,
                 self.database,
                 self.conductor,
+                self.scheduler,
                 self.compute,
                 self.cinder,
                 self.glance,
