@@ -102,6 +102,8 @@ class Quickstart:
             self.service.keep()
         else:
             self._end_service()
+            if "Messages on the bus: 0" not in self.service.log.read_text():
+                return self._failed("left behind: messages on the bus (see the log's end)", 1)
         self.progress.step("Done: everything worked, and nothing was left behind.")
         if self.keep:
             self._tell_how_to_go_on()

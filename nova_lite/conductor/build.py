@@ -149,13 +149,14 @@ class Builder:
             arguments=selection.arguments_of(hosts),
         )
         operation.id = request.operation_id
+        operation.started_at = instance.created_at
         operation.steps = [step]
         _place(instance, host)
         instance.operation_id = operation.id
         devices = request.block_devices.objects
         for device in devices:
             device.instance_uuid = instance.uuid
-        instance.root_device_name = naming.assign(devices, keep=True) or naming.DEFAULT_ROOT
+        instance.root_device_name = naming.assign(devices) or naming.DEFAULT_ROOT
         return operation
 
     @staticmethod

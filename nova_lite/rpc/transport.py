@@ -144,6 +144,20 @@ class Transport:
         server.start()
         return server
 
+    def undelivered(self) -> int:
+        """Messages that wait on the in-memory bus of one process.
+
+        The library has no call for it, so this reads the queues of its
+        in-memory driver (``fake://``).
+        """
+        exchanges = self.messaging._driver._exchange_manager._exchanges.values()
+        return sum(
+            len(queue)
+            for exchange in exchanges
+            for queues in (exchange._topic_queues, exchange._server_queues)
+            for queue in queues.values()
+        )
+
     def close(self) -> None:
         """Disconnect."""
         self.messaging.cleanup()

@@ -4,6 +4,8 @@ message bus, SQLite, and the embedded identity, image and volume services.
 The code paths are those of the four daemons; only configuration differs.
 """
 
+import logging
+
 from oslo_config import cfg
 
 from nova_lite import daemon
@@ -15,6 +17,8 @@ from nova_lite.db import session
 from nova_lite.rpc import transport
 from nova_lite.scheduler import service as scheduler_service
 from nova_lite.standalone import embedded
+
+LOG = logging.getLogger(__name__)
 
 
 def configure(conf: cfg.ConfigOpts) -> None:
@@ -59,6 +63,7 @@ class AllInOne:
 
     def stop(self) -> None:
         """Stop everything, the API first."""
+        LOG.info("Messages on the bus: %d", self._bus.undelivered())
         for part in reversed(self._parts):
             part.stop()
         self._bus.close()
