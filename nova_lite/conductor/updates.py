@@ -75,17 +75,18 @@ class Updates:
         try:
             self._database.cell.transact(_finish, operation, outcome, deleted)
         except exceptions.OperationSuperseded:
-            if not self._is_finished(operation):
+            if not self._is_finished(operation, outcome):
                 raise
 
-    def _is_finished(self, operation: objects.Operation) -> bool:
-        """Whether the same ticket has finished before: then only our answer
-        got lost, and it is told again."""
+    def _is_finished(self, operation: objects.Operation, outcome: objects.Outcome) -> bool:
+        """Whether the same ticket has finished this way before: then only our
+        answer got lost, and it is told again. (A delete closes the entry too,
+        but never as a success.)"""
         with self._database.cell.read() as connection:
             now = operations.get_by_id(connection, operation.id)
         return (
             now is not None
-            and now.finished_at is not None
+            and now.status == _status_of(outcome)
             and (now.attempt, now.owner) == (operation.attempt, operation.owner)
         )
 
@@ -143,7 +144,7 @@ def _finish(
     deleted: bool,
 ) -> None:
     transition = transitions.TABLE[operation.action]
-    status = states.OperationStatus.SUCCESS if outcome.succeeded else states.OperationStatus.ERROR
+    status = _status_of(outcome)
     operations.finish(connection, operation, status, message=outcome.message, steps=outcome.steps)
     vm_state = transition.success if outcome.succeeded else transition.failure
     fields = dict(outcome.facts)
@@ -177,3 +178,7 @@ def _finish(
             outcome.message or "Unknown error",
             outcome.details,
         )
+
+
+def _status_of(outcome: objects.Outcome) -> states.OperationStatus:
+    return states.OperationStatus.SUCCESS if outcome.succeeded else states.OperationStatus.ERROR
