@@ -76,7 +76,9 @@ class Recovery:
     def _take_up_all(self, left: dict[str, writeahead.Unfinished]) -> None:
         ctxt = context.admin_context()
         self._host.resources.begin_load()
-        work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, sorted(left))
+        work = self._host.conductor.get_host_work(
+            ctxt, self._host.conf.host, sorted(left), sorted(self._guests())
+        )
         self._host.resources.load(work.instances)
         for operation in work.operations:
             if self._is_lost(operation) and operation.id not in left:
@@ -86,6 +88,33 @@ class Recovery:
                     self._taken.add(operation.id)
         for item in left.values():
             concurrency.spawn(self._take_up, item)
+        for instance_uuid in work.deleted_guests:
+            devices = [d for d in work.block_devices if d.instance_uuid == instance_uuid]
+            concurrency.spawn(self._remove_deleted, instance_uuid, devices)
+
+    def _guests(self) -> set[str]:
+        """Servers that have a guest or disks here."""
+        driver = self._host.driver
+        guests = {guest.instance_uuid for guest in driver.guests.list_guests()}
+        return guests.union(driver.disks.list_instances())
+
+    def _remove_deleted(
+        self, instance_uuid: str, devices: list[objects.BlockDeviceMapping]
+    ) -> None:
+        """The server was deleted while this host was away. Only a record of that
+        brings us here; a guest that nobody knows is let alone."""
+        driver = self._host.driver
+        LOG.warning("Removing what is left of %s, which was deleted", instance_uuid)
+        try:
+            with self._locks.hold(instance_uuid, "removal"):
+                driver.guests.destroy(instance_uuid)
+                for device in devices:
+                    info = host_side.connection_info_of(device)
+                    if info is not None:
+                        driver.volumes.disconnect(info)
+                driver.disks.remove(instance_uuid)
+        except exceptions.NovaLiteError as error:
+            LOG.warning("%s is removed later: %s", instance_uuid, error.message)
 
     def _is_lost(self, operation: objects.Operation) -> bool:
         """Begun by this host, and nobody here knows of it."""
@@ -155,7 +184,9 @@ class Recovery:
     def _state_of(
         self, ctxt: context.RequestContext, operation: objects.Operation
     ) -> objects.Operation | None:
-        work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, [operation.id])
+        work = self._host.conductor.get_host_work(
+            ctxt, self._host.conf.host, [operation.id], []
+        )
         return next((found for found in work.operations if found.id == operation.id), None)
 
     def _go_on(

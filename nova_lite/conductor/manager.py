@@ -116,10 +116,14 @@ class ConductorManager(conductor_rpc.ConductorEndpoint):
         self._updates.save_block_device(operation, device)
 
     def get_host_work(
-        self, ctxt: context.RequestContext, host: str, operation_ids: list[str]
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        operation_ids: list[str],
+        guest_uuids: list[str],
     ) -> objects.HostWork:
         """What a host is responsible for."""
-        return self._updates.host_work(host, operation_ids)
+        return self._updates.host_work(host, operation_ids, guest_uuids)
 
     def report_service(
         self,

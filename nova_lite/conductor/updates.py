@@ -8,6 +8,7 @@ from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
 from nova_lite import transitions
+from nova_lite.conductor import owner
 from nova_lite.db import session
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import build_requests
@@ -74,17 +75,18 @@ class Updates:
         try:
             self._database.cell.transact(_finish, operation, outcome, deleted)
         except exceptions.OperationSuperseded:
-            if not self._is_finished(operation):
+            if not self._is_finished(operation, outcome):
                 raise
 
-    def _is_finished(self, operation: objects.Operation) -> bool:
-        """Whether the same ticket has finished before: then only our answer
-        got lost, and it is told again."""
+    def _is_finished(self, operation: objects.Operation, outcome: objects.Outcome) -> bool:
+        """Whether the same ticket has finished this way before: then only our
+        answer got lost, and it is told again. (A delete closes the entry too,
+        but never as a success.)"""
         with self._database.cell.read() as connection:
             now = operations.get_by_id(connection, operation.id)
         return (
             now is not None
-            and now.finished_at is not None
+            and now.status == _status_of(outcome)
             and (now.attempt, now.owner) == (operation.attempt, operation.owner)
         )
 
@@ -100,13 +102,15 @@ class Updates:
             raise exceptions.OperationSuperseded(operation_id=operation.id)
         self._ledger.release(operation.instance_uuid)
 
-    def host_work(self, host: str, operation_ids: list[str]) -> objects.HostWork:
+    def host_work(
+        self, host: str, operation_ids: list[str], guest_uuids: list[str]
+    ) -> objects.HostWork:
         """Everything a host is responsible for, or asks about."""
         with self._database.cell.read() as connection:
             servers = instances.list_on_host(connection, host)
-            devices = block_devices.list_for_instances(
-                connection, [server.uuid for server in servers]
-            )
+            here = {server.uuid for server in servers}
+            deleted = instances.which_are_deleted(connection, set(guest_uuids) - here)
+            devices = block_devices.list_for_instances(connection, [*here, *deleted])
             running = [operation for operation, _ in operations.running(connection, owner=host)]
             asked = operations.list_by_id(
                 connection, set(operation_ids) - {operation.id for operation in running}
@@ -115,6 +119,7 @@ class Updates:
             instances=servers,
             block_devices=[device for found in devices.values() for device in found],
             operations=running + asked,
+            deleted_guests=sorted(deleted),
         )
 
     def service(self, service: objects.Service, node: objects.ComputeNode | None) -> None:
@@ -139,7 +144,7 @@ def _finish(
     deleted: bool,
 ) -> None:
     transition = transitions.TABLE[operation.action]
-    status = states.OperationStatus.SUCCESS if outcome.succeeded else states.OperationStatus.ERROR
+    status = _status_of(outcome)
     operations.finish(connection, operation, status, message=outcome.message, steps=outcome.steps)
     vm_state = transition.success if outcome.succeeded else transition.failure
     fields = dict(outcome.facts)
@@ -152,7 +157,12 @@ def _finish(
     if deleted:
         operations.own_task(connection, operation, **fields)
         instances.mark_deleted(connection, operation.instance_uuid)
-        block_devices.remove_all(connection, operation.instance_uuid)
+        # A host that was away needs to know what it is still connected to.
+        block_devices.remove_all(
+            connection,
+            operation.instance_uuid,
+            keep_connected=owner.is_conductor(operation.owner),
+        )
         return
     if transition.takes_task_state:
         operations.own_task(connection, operation, **fields)
@@ -168,3 +178,7 @@ def _finish(
             outcome.message or "Unknown error",
             outcome.details,
         )
+
+
+def _status_of(outcome: objects.Outcome) -> states.OperationStatus:
+    return states.OperationStatus.SUCCESS if outcome.succeeded else states.OperationStatus.ERROR

@@ -37,4 +37,7 @@ class HostWork(wire.WireObject):
         "instances": fields.ListOfObjectsField("Instance", default=[]),
         "block_devices": fields.ListOfObjectsField("BlockDeviceMapping", default=[]),
         "operations": fields.ListOfObjectsField("Operation", default=[]),
+        # Of the guests it asked about, those whose server was deleted; their
+        # devices are among block_devices.
+        "deleted_guests": fields.ListOfStringsField(default=[]),
     }

@@ -132,11 +132,22 @@ class ConductorClient(transport.Client):
         self._call(ctxt, "save_block_device", operation=operation, device=device)
 
     def get_host_work(
-        self, ctxt: context.RequestContext, host: str, operation_ids: list[str]
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        operation_ids: list[str],
+        guest_uuids: list[str],
     ) -> objects.HostWork:
-        """What a host is responsible for, with the operations it owns, and
-        those it asks about whoever owns them."""
-        return self._call(ctxt, "get_host_work", host=host, operation_ids=operation_ids)
+        """What a host is responsible for, with the operations it owns, those it
+        asks about whoever owns them, and which of its guests are of servers
+        that were deleted without it."""
+        return self._call(
+            ctxt,
+            "get_host_work",
+            host=host,
+            operation_ids=operation_ids,
+            guest_uuids=guest_uuids,
+        )
 
     def report_service(
         self,
@@ -232,7 +243,11 @@ class ConductorEndpoint(abc.ABC):
 
     @abc.abstractmethod
     def get_host_work(
-        self, ctxt: context.RequestContext, host: str, operation_ids: list[str]
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        operation_ids: list[str],
+        guest_uuids: list[str],
     ) -> objects.HostWork: ...
 
     @abc.abstractmethod

@@ -95,6 +95,12 @@ class Client:
             raise exceptions.RemoteServiceError(
                 service="The message broker", reason="it cannot be reached"
             ) from error
+        except oslo_messaging.RemoteError as error:
+            # Not one of our errors: its database is away, or it has a bug. Its
+            # log has the traceback.
+            raise exceptions.RemoteServiceError(
+                service=self.TOPIC, reason=f"{error.exc_type} at '{method}'"
+            ) from error
 
     def _cast(
         self,

@@ -48,8 +48,13 @@ def get_by_volume(
 def list_of_volume(
     connection: session.Connection, volume_id: str
 ) -> list[objects.BlockDeviceMapping]:
-    """The mappings of a volume, on whatever servers."""
-    rows = connection.execute(_table.select().where(_table.c.volume_id == volume_id))
+    """The mappings of a volume, on whatever servers that live."""
+    servers = cell.instances
+    rows = connection.execute(
+        _table.select()
+        .join(servers, servers.c.uuid == _table.c.instance_uuid)
+        .where(_table.c.volume_id == volume_id, servers.c.deleted.is_(False))
+    )
     return [_from_row(row) for row in rows]
 
 
@@ -89,9 +94,17 @@ def remove(connection: session.Connection, uuid: str) -> None:
     connection.execute(_table.delete().where(_table.c.uuid == uuid))
 
 
-def remove_all(connection: session.Connection, instance_uuid: str) -> None:
-    """Forget all mappings of a server."""
-    connection.execute(_table.delete().where(_table.c.instance_uuid == instance_uuid))
+def remove_all(
+    connection: session.Connection, instance_uuid: str, *, keep_connected: bool = False
+) -> None:
+    """Forget all mappings of a server.
+
+    :param keep_connected: not those that a host may still be connected to.
+    """
+    query = _table.delete().where(_table.c.instance_uuid == instance_uuid)
+    if keep_connected:
+        query = query.where(_table.c.connection_info.is_(None))
+    connection.execute(query)
 
 
 def _values(device: objects.BlockDeviceMapping) -> dict[str, typing.Any]:

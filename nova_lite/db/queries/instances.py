@@ -42,6 +42,20 @@ def exists(connection: session.Connection, instance_uuid: str) -> bool:
     return connection.execute(query).first() is not None
 
 
+def which_are_deleted(
+    connection: session.Connection, instance_uuids: collections.abc.Collection[str]
+) -> set[str]:
+    """Those of the servers that are known to be deleted."""
+    if not instance_uuids:
+        return set()
+    rows = connection.execute(
+        sa.select(_table.c.uuid).where(
+            _table.c.uuid.in_(instance_uuids), _table.c.deleted.is_(True)
+        )
+    )
+    return {row.uuid for row in rows}
+
+
 def insert(
     connection: session.Connection,
     instances: collections.abc.Sequence[objects.Instance],
