@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import functools
 import typing
 
 from oslo_serialization import jsonutils
@@ -22,13 +23,29 @@ class WireObject(base.VersionedObject, base.ComparableVersionedObject):
 
     def __init__(self, **kwargs: typing.Any) -> None:
         super().__init__(**kwargs)
-        for name, field in self.fields.items():
-            if name in kwargs:
-                continue
+        for name, attribute, default in self._defaults():
+            if name not in kwargs:
+                # A property would check and convert the value each time.
+                setattr(self, attribute, copy.copy(default))
+
+    @classmethod
+    @functools.cache
+    def _defaults(cls) -> list[tuple[str, str, typing.Any]]:
+        """Name, attribute and value of each field that need not be given."""
+        found = []
+        for name, field in cls.fields.items():
             if field.default != fields.UnspecifiedDefault:
-                setattr(self, name, copy.copy(field.default))
+                mutable = isinstance(field.default, list | dict)
+                attribute = name if mutable else base._get_attrname(name)
+                found.append((name, attribute, field.default))
             elif field.nullable:
-                setattr(self, name, None)
+                found.append((name, base._get_attrname(name), None))
+        return found
+
+    def obj_what_changed(self) -> set[str]:
+        """Nothing: what is written to a database is named by its writer, and
+        looking for changes took a third of the time of a message."""
+        return set()
 
     def to_json(self) -> str:
         """Text for a database column; :func:`from_json` reads it."""

@@ -6,12 +6,10 @@ usable, and works in autocommit as well, where there is no savepoint.
 
 import collections.abc
 import functools
+import importlib
 import typing
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects import sqlite
 
 from nova_lite.db import session
 
@@ -30,7 +28,8 @@ def insert_or_update(
     :param key: names of the columns of a unique constraint.
     """
     if tx.dialect.name in ("mysql", "mariadb"):
-        tx.execute(mysql.insert(table).values(values).on_duplicate_key_update(changes))
+        insert = _dialect("mysql").insert(table)
+        tx.execute(insert.values(values).on_duplicate_key_update(changes))
     else:
         statement = _insert(table, tx.dialect.name).values(values).inline()
         tx.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changes))
@@ -48,8 +47,15 @@ def insert_if_absent(tx: session.Connection, table: sa.Table, values: Values) ->
 def _insert_if_absent(table: sa.Table, dialect: str) -> sa.Insert:
     if dialect in ("mysql", "mariadb"):
         return sa.insert(table).prefix_with("IGNORE").inline()
-    return _insert(table, dialect).inline().on_conflict_do_nothing()
+    statement: sa.Insert = _insert(table, dialect).inline().on_conflict_do_nothing()
+    return statement
 
 
-def _insert(table: sa.Table, dialect: str) -> postgresql.Insert | sqlite.Insert:
-    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+def _insert(table: sa.Table, dialect: str) -> typing.Any:
+    """An ``INSERT`` that knows ``ON CONFLICT``."""
+    return _dialect("postgresql" if dialect == "postgresql" else "sqlite").insert(table)
+
+
+def _dialect(name: str) -> typing.Any:
+    # Each is some megabytes, and a deployment has one.
+    return importlib.import_module(f"sqlalchemy.dialects.{name}")
