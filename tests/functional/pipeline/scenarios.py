@@ -60,9 +60,7 @@ def delete(world: pipeline.World) -> Scene:
             "delete_on_termination": True,
         },
     )
-    return Scene(
-        lambda: world.nova("DELETE", f"/servers/{server_id}"), {volume_id}, server_id
-    )
+    return Scene(lambda: world.nova("DELETE", f"/servers/{server_id}"), {volume_id}, server_id)
 
 
 STORIES = {
