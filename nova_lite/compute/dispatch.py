@@ -69,6 +69,9 @@ class Dispatcher:
         except Exception:
             LOG.exception("%s failed", what)
         else:
+            if operation.action == transitions.DELETE.action:
+                # Not earlier: until now the database counted it too.
+                self._host.resources.release(instance.uuid)
             LOG.info("%s done", what)
 
     def _do(self, task: compute_task.InstanceTask, spec: objects.RequestSpec | None) -> None:

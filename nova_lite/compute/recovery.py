@@ -184,9 +184,7 @@ class Recovery:
     def _state_of(
         self, ctxt: context.RequestContext, operation: objects.Operation
     ) -> objects.Operation | None:
-        work = self._host.conductor.get_host_work(
-            ctxt, self._host.conf.host, [operation.id], []
-        )
+        work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, [operation.id], [])
         return next((found for found in work.operations if found.id == operation.id), None)
 
     def _go_on(
@@ -256,9 +254,14 @@ class Recovery:
         host is undone. If it is ``over`` (a delete, or the reaper), volumes that
         only we know of are deleted; else they are the next attempt's. Cinder's
         attachments are theirs who took it."""
-        if item.operation.action != transitions.CREATE.action or item.outcome is not None:
+        if item.outcome is not None and not item.outcome.succeeded:
+            # It was undone, and only telling so was left.
             return
         driver, instance_uuid = self._host.driver, item.instance.uuid
+        if item.operation.action == transitions.ATTACH_VOLUME.action:
+            self._unplug(item)
+        if item.operation.action != transitions.CREATE.action:
+            return
         driver.guests.destroy(instance_uuid)
         for device in item.devices:
             info = host_side.connection_info_of(device)
@@ -268,6 +271,14 @@ class Recovery:
                 volumes.discard_created(self._host, ctxt, device)
         driver.disks.remove(instance_uuid)
         self._host.resources.release(instance_uuid)
+
+    def _unplug(self, item: writeahead.Unfinished) -> None:
+        (device,) = item.devices
+        with contextlib.suppress(exceptions.GuestNotFound):
+            self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
+        info = host_side.connection_info_of(device)
+        if info is not None:
+            self._host.driver.volumes.disconnect(info)
 
 
 def _without_log(

@@ -7,8 +7,10 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
+from nova_lite.virt import interface
 from nova_lite.volume import creation
 from nova_lite.volume import flow
+from nova_lite.volume import host_side
 
 
 def create(
@@ -46,18 +48,18 @@ def connect(
 ) -> flow.AttachFlow:
     """Reserve the volume if it is not, and connect it to this host.
 
-    What a detach needs is remembered before Cinder calls the volume in-use,
-    so a process that dies between the two leaves nothing that cannot be undone.
+    How the volume is connected is remembered before the host is touched, so a
+    process that dies then leaves nothing that cannot be undone.
 
     :returns: the flow, for :meth:`~nova_lite.volume.flow.AttachFlow.complete`.
     """
-    way = flow.flow_for(task.ctxt, device, host.cinder, host.driver.volumes)
+    recorded = _Recorded(host.driver.volumes, task, device)
+    way = flow.flow_for(task.ctxt, device, host.cinder, recorded)
     if device.attachment_id is None and device.phase is None:
         way.reserve(task.ctxt, task.instance.uuid, device)
         task.save_device(device)
     connector = host.driver.volumes.connector()
     way.connect(task.ctxt, device, connector, f"/dev/{bare_name(device)}")
-    task.save_device(device)
     return way
 
 
@@ -68,6 +70,27 @@ def disconnect(
 ) -> None:
     """Disconnect this host; Cinder is not told."""
     flow.flow_for(ctxt, device, host.cinder, host.driver.volumes).disconnect(ctxt, device)
+
+
+class _Recorded:
+    """The host's volumes, with a record of the device before it is connected."""
+
+    def __init__(
+        self,
+        volumes: interface.VolumeOps,
+        task: compute_task.InstanceTask,
+        device: objects.BlockDeviceMapping,
+    ) -> None:
+        self._volumes = volumes
+        self._task = task
+        self._device = device
+
+    def connect(self, connection_info: host_side.ConnectionInfo) -> None:
+        self._task.save_device(self._device)
+        self._volumes.connect(connection_info)
+
+    def disconnect(self, connection_info: host_side.ConnectionInfo) -> None:
+        self._volumes.disconnect(connection_info)
 
 
 def disconnect_and_hold(

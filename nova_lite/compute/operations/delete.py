@@ -26,7 +26,6 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
             task.message = f"Left behind: {'; '.join(left)}"
     with task.step("remove_disks"):
         host.driver.disks.remove(instance_uuid)
-    host.resources.release(instance_uuid)
     task.facts["power_state"] = 0
 
 

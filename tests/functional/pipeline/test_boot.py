@@ -45,13 +45,12 @@ def test_from_new_volumes_of_every_source(one_host: pipeline.World) -> None:
         "snapshot"
     ]["id"]
     world.wait(
-        lambda: world.cinder("GET", f"/snapshots/{snapshot_id}")["snapshot"]["status"]
-        == "available",
+        lambda: (
+            world.cinder("GET", f"/snapshots/{snapshot_id}")["snapshot"]["status"] == "available"
+        ),
         "a snapshot",
     )
-    kept_one = blank(
-        source_type="snapshot", uuid=snapshot_id, delete_on_termination=False
-    )
+    kept_one = blank(source_type="snapshot", uuid=snapshot_id, delete_on_termination=False)
     server_id = world.boot(pipeline.new_root(world.image()), blank(), kept_one)
     volumes = world.server(server_id)["os-extended-volumes:volumes_attached"]  # type: ignore[index]
     assert len(volumes) == 3
