@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 import typing
-import urllib.request
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
@@ -34,6 +33,7 @@ from tests.integration.cluster import Services  # noqa: E402
 WARM_UP_SERVERS = 10
 CLIENTS = 8
 CPU_SERVERS = 50
+IMAGE_BYTES = 1024 * 1024
 CPU_PAUSE_S = 0.15
 SETTINGS: dict[str, dict[str, object]] = {
     "DEFAULT": {"debug": False, "report_interval_s": 10},
@@ -96,24 +96,7 @@ class Benchmark:
     def prepare(self) -> None:
         """An image, a flavor, and warm daemons with the image in their cache."""
         cluster = self._cluster
-        image = cluster.ok(
-            "POST",
-            "/images",
-            {"name": "benchmark", "disk_format": "raw", "container_format": "bare"},
-            service="image",
-        )
-        self._image_id = image["id"]
-        upload = urllib.request.Request(
-            f"http://127.0.0.1:{cluster.ports['image']}/v2/images/{self._image_id}/file",
-            method="PUT",
-            data=bytes(1024 * 1024),
-            headers={
-                "Content-Type": "application/octet-stream",
-                "X-Project-Id": "demo",
-                "X-Roles": "admin",
-            },
-        )
-        urllib.request.urlopen(upload, timeout=30).close()
+        self._image_id = cluster.upload_image(bytes(IMAGE_BYTES))
         flavor = {"id": "benchmark", "name": "benchmark", "ram": 64, "vcpus": 1, "disk": 1}
         cluster.ok("POST", "/flavors", {"flavor": flavor})
         client = self._client()
