@@ -184,9 +184,7 @@ class Recovery:
     def _state_of(
         self, ctxt: context.RequestContext, operation: objects.Operation
     ) -> objects.Operation | None:
-        work = self._host.conductor.get_host_work(
-            ctxt, self._host.conf.host, [operation.id], []
-        )
+        work = self._host.conductor.get_host_work(ctxt, self._host.conf.host, [operation.id], [])
         return next((found for found in work.operations if found.id == operation.id), None)
 
     def _go_on(
