@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 import typing
-import urllib.request
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
@@ -33,6 +32,9 @@ from tests.integration.cluster import Services  # noqa: E402
 
 WARM_UP_SERVERS = 10
 CLIENTS = 8
+CPU_SERVERS = 50
+IMAGE_BYTES = 1024 * 1024
+CPU_PAUSE_S = 0.15
 SETTINGS: dict[str, dict[str, object]] = {
     "DEFAULT": {"debug": False, "report_interval_s": 10},
     "quota": {"instances": -1, "cores": -1, "ram_mib": -1},
@@ -60,9 +62,11 @@ class Benchmark:
         self.floor()
         self.prepare()
         self.sequential()
+        self.processor_time()
         self.burst()
+        self.memory("after the bursts", aim=70)
         self.listing()
-        self.memory()
+        self.memory("after 1,000 at once")
         self.starting()
 
     def floor(self) -> None:
@@ -92,24 +96,7 @@ class Benchmark:
     def prepare(self) -> None:
         """An image, a flavor, and warm daemons with the image in their cache."""
         cluster = self._cluster
-        image = cluster.ok(
-            "POST",
-            "/images",
-            {"name": "benchmark", "disk_format": "raw", "container_format": "bare"},
-            service="image",
-        )
-        self._image_id = image["id"]
-        upload = urllib.request.Request(
-            f"http://127.0.0.1:{cluster.ports['image']}/v2/images/{self._image_id}/file",
-            method="PUT",
-            data=bytes(1024 * 1024),
-            headers={
-                "Content-Type": "application/octet-stream",
-                "X-Project-Id": "demo",
-                "X-Roles": "admin",
-            },
-        )
-        urllib.request.urlopen(upload, timeout=30).close()
+        self._image_id = cluster.upload_image(bytes(IMAGE_BYTES))
         flavor = {"id": "benchmark", "name": "benchmark", "ram": 64, "vcpus": 1, "disk": 1}
         cluster.ok("POST", "/flavors", {"flavor": flavor})
         client = self._client()
@@ -138,6 +125,23 @@ class Benchmark:
         self._add("GET one, p50", percentile(times, 50), "ms", aim=5, nova="33 ms")
         self._add("GET one, p95", percentile(times, 95), "ms")
         self._delete_all(client)
+
+    def processor_time(self) -> None:
+        """What the daemons compute for a boot, which other load does not change much."""
+        self._section("processor time of a boot")
+        client = self._client()
+        before = {name: self._processor_ms(name) for name in DAEMONS}
+        for index in range(CPU_SERVERS):
+            client.create(self._image_id, f"cpu-{index}")
+            time.sleep(CPU_PAUSE_S)
+        for name in DAEMONS:
+            value = (self._processor_ms(name) - before[name]) / CPU_SERVERS
+            self._add(f"processor time a boot, {name}", value, "ms")
+        client.wait_count("ACTIVE", CPU_SERVERS)
+        self._delete_all(client)
+
+    def _processor_ms(self, name: str) -> float:
+        return machine.processor_ms(self._cluster.daemons[name].pid)
 
     def burst(self) -> None:
         """Many at once, and their end."""
@@ -169,6 +173,7 @@ class Benchmark:
     def listing(self) -> None:
         """The list of 1,000 servers with details."""
         client = self._client()
+        self._delete_all(client)
         began = time.perf_counter()
         for index in range(10):
             client.create(self._image_id, f"many-{index}", min_count=100)
@@ -182,16 +187,17 @@ class Benchmark:
             "GET detail of 1,000, p50", percentile(times, 50), "ms", aim=300, nova="3,060 ms"
         )
 
-    def memory(self) -> None:
-        """After all of the load, so that what it grew is in it."""
-        self._section("memory")
+    def memory(self, when: str, aim: float | None = None) -> None:
+        """Proportional set size of each daemon."""
+        self._section(f"memory {when}")
         for name in DAEMONS:
             value = machine.pss_mb(self._cluster.daemons[name].pid)
-            self._add(f"PSS of {name}", value, "MB", aim=70, nova=f"{NOVA_PSS_MB[name]} MB")
-        self._delete_all(self._client())
+            nova = f"{NOVA_PSS_MB[name]} MB" if aim else ""
+            self._add(f"PSS of {name} {when}", value, "MB", aim=aim, nova=nova)
 
     def starting(self) -> None:
         """From exec to READY, while the others are up."""
+        self._delete_all(self._client())
         for name in DAEMONS:
             daemon = self._cluster.daemons[name]
             times = []

@@ -58,6 +58,14 @@ def pss_mb(pid: int) -> float:
     raise LookupError(f"no Pss of process {pid}")
 
 
+def processor_ms(pid: int) -> float:
+    """Processor time a process has used, all its threads together."""
+    return sum(
+        int((task / "schedstat").read_text().split()[0]) / 1e6
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+    )
+
+
 def _ticks() -> tuple[int, int]:
     fields = [
         int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:]

@@ -46,8 +46,18 @@ class DeadlineExceeded(Exception):
 
 def monkey_patch() -> None:
     """Make the standard library cooperative. Call before other imports."""
-    eventlet.monkey_patch()
+    # The driver brings a copy of OpenSSL: see :func:`patch_psycopg`.
+    eventlet.monkey_patch(psycopg=False)
     _share_subprocess_errors()
+
+
+def patch_psycopg() -> None:
+    """Make PostgreSQL's driver cooperative in a green process. Only who uses it
+    calls this: the driver costs each process some megabytes."""
+    if is_patched():
+        from eventlet.support import psycopg2_patcher
+
+        psycopg2_patcher.make_psycopg_green()
 
 
 def _share_subprocess_errors() -> None:

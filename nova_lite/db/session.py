@@ -132,6 +132,7 @@ def _engine(
             "charset": "utf8mb4",
         }
     elif backend == "postgresql":
+        concurrency.patch_psycopg()
         options["connect_args"] = {
             "connect_timeout": 10,
             "options": "-c statement_timeout=60000",

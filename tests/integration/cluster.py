@@ -297,6 +297,23 @@ class Cluster:
         assert 200 <= status < 300, f"{method} {path}: {status} {answer}"
         return answer
 
+    def upload_image(self, data: bytes) -> str:
+        """A raw image in the embedded image service; its id."""
+        body = {"name": "image", "disk_format": "raw", "container_format": "bare"}
+        image_id = str(self.ok("POST", "/images", body, service="image")["id"])
+        upload = urllib.request.Request(
+            f"http://{LOOPBACK}:{self.ports['image']}/v2/images/{image_id}/file",
+            method="PUT",
+            data=data,
+            headers={
+                "Content-Type": "application/octet-stream",
+                "X-Project-Id": "demo",
+                "X-Roles": "admin",
+            },
+        )
+        urllib.request.urlopen(upload, timeout=60).close()
+        return image_id
+
     def all_up(self) -> bool:
         """Whether the API reports conductor, scheduler and compute as up."""
         with contextlib.suppress(urllib.error.URLError):

@@ -47,9 +47,8 @@ def defaults(conf: cfg.ConfigOpts) -> dict[str, int]:
 
 def lock(tx: session.Connection, project_id: str) -> None:
     """Let no other create of the project pass until the transaction ends."""
-    row = (TABLE.c.project_id == project_id) & (TABLE.c.resource == _LOCK)
-    # Writes what is there already: that takes the row's lock on every database.
-    if tx.execute(sa.update(TABLE).where(row).values(hard_limit=-1)).rowcount:
+    asker = {"asker": project_id}
+    if tx.execute(_TAKE_LOCK, asker).rowcount:
         return
     try:
         with tx.begin_nested():
@@ -58,15 +57,31 @@ def lock(tx: session.Connection, project_id: str) -> None:
             )
     except session.DuplicateKey:
         # The project's first two creates at once: now there is a row to lock.
-        tx.execute(sa.update(TABLE).where(row).values(hard_limit=-1))
+        tx.execute(_TAKE_LOCK, asker)
 
 
-def _limit(project_id: str, resource: str) -> sa.ScalarSelect[typing.Any]:
+def _limit(resource: str) -> sa.ScalarSelect[typing.Any]:
     return (
         sa.select(TABLE.c.hard_limit)
-        .where(TABLE.c.project_id == project_id, TABLE.c.resource == resource)
+        .where(TABLE.c.project_id == sa.bindparam("asker"), TABLE.c.resource == resource)
         .scalar_subquery()
     )
+
+
+# Built once: putting them together took longer than the database does for them.
+# Writing what is there already takes the row's lock on every database.
+_TAKE_LOCK = (
+    sa.update(TABLE)
+    .where(TABLE.c.project_id == sa.bindparam("asker"), TABLE.c.resource == _LOCK)
+    .values(hard_limit=-1)
+)
+_LIMITED = ("instances", "cores", "ram", "metadata_items", "key_pairs")
+_READ = sa.select(
+    sa.func.count(_MAPPINGS.c.instance_uuid),
+    sa.func.coalesce(sa.func.sum(_MAPPINGS.c.vcpus), 0),
+    sa.func.coalesce(sa.func.sum(_MAPPINGS.c.memory_mib), 0),
+    *(_limit(resource) for resource in _LIMITED),
+).where(_MAPPINGS.c.project_id == sa.bindparam("asker"))
 
 
 def read(
@@ -74,14 +89,8 @@ def read(
 ) -> tuple[Amount, dict[str, int]]:
     """What a project uses and its limits, in one statement."""
     configured = defaults(conf)
-    query = sa.select(
-        sa.func.count(_MAPPINGS.c.instance_uuid),
-        sa.func.coalesce(sa.func.sum(_MAPPINGS.c.vcpus), 0),
-        sa.func.coalesce(sa.func.sum(_MAPPINGS.c.memory_mib), 0),
-        *(_limit(project_id, resource) for resource in configured),
-    ).where(_MAPPINGS.c.project_id == project_id)
-    instances, cores, ram, *limits = tx.execute(query).one()
-    own = dict(zip(configured, limits, strict=True))
+    instances, cores, ram, *limits = tx.execute(_READ, {"asker": project_id}).one()
+    own = dict(zip(_LIMITED, limits, strict=True))
     return (
         Amount(instances, int(cores), int(ram)),
         {name: configured[name] if own[name] is None else own[name] for name in configured},
