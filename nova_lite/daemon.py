@@ -23,6 +23,8 @@ QUIET = {
     "amqp": "WARNING",
     "oslo.messaging": "INFO",
     "oslo_messaging": "INFO",
+    # It warns whenever a sender waits for another to finish.
+    "oslo_messaging._drivers.pool": "ERROR",
     "keystoneauth": "WARNING",
     "urllib3": "WARNING",
     "stevedore": "WARNING",
