@@ -28,6 +28,7 @@ from benchmarks.figures import percentile  # noqa: E402
 from benchmarks.figures import Report  # noqa: E402
 from tests.integration.cluster import Cluster  # noqa: E402
 from tests.integration.cluster import DAEMONS  # noqa: E402
+from tests.integration.cluster import NotInTime  # noqa: E402
 from tests.integration.cluster import Services  # noqa: E402
 
 WARM_UP_SERVERS = 10
@@ -202,7 +203,10 @@ class Benchmark:
             daemon = self._cluster.daemons[name]
             times = []
             for _ in range(5):
-                daemon.stop()
+                try:
+                    daemon.stop()
+                except NotInTime as error:
+                    print(f"  ({error})", flush=True)
                 self._section(f"start of {name}")
                 began = time.perf_counter()
                 daemon.start()
