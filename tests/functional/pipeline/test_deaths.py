@@ -24,7 +24,10 @@ def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: boo
     check_ends(one_host, scene, story)
 
 
-@pytest.mark.parametrize(("story", "call", "after"), scenarios.spoilable())
+@pytest.mark.parametrize(
+    ("story", "call", "after"),
+    scenarios.spoilable("boot_from_volume", "boot_from_new_volume", "attach"),
+)
 def test_a_host_dies_and_the_server_is_deleted_meanwhile(
     one_host: pipeline.World, story: str, call: str, after: bool
 ) -> None:

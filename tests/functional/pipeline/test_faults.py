@@ -26,7 +26,9 @@ def test_a_call_fails(one_host: pipeline.World, story: str, call: str, after: bo
     spoil_and_look(one_host, scene)
 
 
-@pytest.mark.parametrize(("story", "call", "after"), scenarios.spoilable("boot_from_"))
+@pytest.mark.parametrize(
+    ("story", "call", "after"), scenarios.spoilable("boot_from_volume", "boot_from_new_volume")
+)
 def test_a_call_fails_and_there_is_another_host(
     world: pipeline.World, story: str, call: str, after: bool
 ) -> None:
