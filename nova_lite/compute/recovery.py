@@ -168,9 +168,12 @@ class Recovery:
         resumed = None
         if now is None or now.status == states.OperationStatus.ERROR:
             self._clean_up(ctxt, item, over=True)
+        elif now.status == states.OperationStatus.SUCCESS:
+            # Whatever the file says (a power cut may bring an old one back).
+            LOG.info("%s of %s is done", operation.action, operation.instance_uuid)
         elif (now.attempt, now.owner) != (operation.attempt, operation.owner):
             self._clean_up(ctxt, item, over=False)
-        elif now.status == states.OperationStatus.RUNNING:
+        else:
             LOG.info(
                 "Taking up %s of %s, left at '%s'",
                 operation.action,

@@ -11,9 +11,7 @@ import sys
 from nova_lite import concurrency
 
 ALONE = os.environ.get("NOVA_LITE_GREEN") == "1" or all(
-    "functional/pipeline" in argument
-    for argument in sys.argv[1:]
-    if argument.startswith("tests") or "/tests/" in argument
+    "functional/pipeline" in argument for argument in sys.argv[1:] if "/" in argument
 )
 if ALONE and any("functional/pipeline" in argument for argument in sys.argv):
     concurrency.monkey_patch()

@@ -7,6 +7,9 @@ the lists against what really happens.
 import collections.abc
 import contextlib
 import dataclasses
+import typing
+
+import pytest
 
 from tests.fixtures import pipeline
 
@@ -114,9 +117,27 @@ OF_THE_CONDUCTOR = {
 """What the conductor does: name, and which of that name."""
 
 
-def spoilable() -> list[tuple[str, str]]:
-    """(story, call of a host), for all."""
-    return [(story, call) for story, calls in OF_A_HOST.items() for call in calls]
+UNKNOWN_VOLUME = pytest.mark.xfail(
+    strict=True,
+    reason="Cinder made a volume whose id nobody heard: it could be found by metadata only",
+)
+
+
+def spoilable(*stories: str) -> list[typing.Any]:
+    """(story, call of a host, whether after it), for some stories or all."""
+    return [
+        pytest.param(
+            story,
+            call,
+            after,
+            id=f"{story}-{call}-{'after' if after else 'before'}",
+            marks=[UNKNOWN_VOLUME] if (call, after) == ("cinder.create_volume", True) else [],
+        )
+        for story, calls in OF_A_HOST.items()
+        for call in calls
+        for after in (False, True)
+        if not stories or story in stories
+    ]
 
 
 def forget_calls(world: pipeline.World) -> None:

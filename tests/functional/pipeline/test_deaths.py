@@ -11,8 +11,7 @@ from tests.functional.pipeline import scenarios
 from tests.functional.pipeline.test_stories import kept
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("story", "call"), scenarios.spoilable())
+@pytest.mark.parametrize(("story", "call", "after"), scenarios.spoilable())
 def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: bool) -> None:
     """A build ends ACTIVE or in ERROR, an attach not at all or whole, the rest whole."""
     scene = scenarios.STORIES[story](one_host)
@@ -25,8 +24,10 @@ def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: boo
     check_ends(one_host, scene, story)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("story", "call"), scenarios.spoilable())
+@pytest.mark.parametrize(
+    ("story", "call", "after"),
+    scenarios.spoilable("boot_from_volume", "boot_from_new_volume", "attach"),
+)
 def test_a_host_dies_and_the_server_is_deleted_meanwhile(
     one_host: pipeline.World, story: str, call: str, after: bool
 ) -> None:

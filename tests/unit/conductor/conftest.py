@@ -1,0 +1,3 @@
+from tests.fixtures.sqlite import database
+
+__all__ = ["database"]
