@@ -19,6 +19,9 @@ from nova_lite import objects
 
 LOG = logging.getLogger(__name__)
 
+STOP_LIMIT_S = 60
+"""Seconds a daemon has to stop; less than systemd's patience."""
+
 QUIET = {
     "amqp": "WARNING",
     "oslo.messaging": "INFO",
@@ -54,7 +57,7 @@ def main(
 
     :param files: configuration files; None takes the command line.
     :param overrides: see :func:`nova_lite.conf.new`.
-    :returns: the exit status: 0, or 1 if it could not start.
+    :returns: 1 if it could not start; it does not return otherwise.
     """
     arguments = sys.argv[1:] if files is None else []
     conf = nova_conf.new(arguments, files=files, **(overrides or {}))
@@ -72,8 +75,23 @@ def main(
     number = concurrency.wait_for_signal(signal.SIGTERM, signal.SIGINT)
     LOG.info("Stopping on %s", signal.Signals(number).name)
     notify_systemd("STOPPING=1")
-    part.stop()
+    _stop(program, part)
     return 0
+
+
+def _stop(program: str, part: Part) -> None:
+    """Stop the part, and end the process whatever it or a library still waits
+    for: what is unfinished is on record, and the next run takes it up."""
+    try:
+        with concurrency.deadline(STOP_LIMIT_S):
+            part.stop()
+    except concurrency.DeadlineExceeded:
+        LOG.warning("%s did not stop in %d s; it ends now", program, STOP_LIMIT_S)
+    logging.shutdown()
+    sys.stdout.flush()
+    # At exit the interpreter joins threads, and those of libraries are green:
+    # nothing would run them any more.
+    os._exit(0)
 
 
 def set_up_logging(conf: cfg.ConfigOpts, program: str) -> None:
