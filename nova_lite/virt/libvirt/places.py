@@ -12,9 +12,8 @@ import string
 from nova_lite.virt import interface
 from nova_lite.virt.libvirt import xml
 
-_UNITS_OF_A_CONTROLLER = 15
-_HOST_ADAPTER_UNIT = 7
-"""No disk can have this unit: libvirt leaves it out."""
+_UNITS_OF_A_CONTROLLER = 7
+"""libvirt puts so many disks on a SCSI controller, then it adds another."""
 
 
 def assign(disks: collections.abc.Iterable[xml.Disk], ports: int) -> list[xml.Disk]:
@@ -33,7 +32,6 @@ def of(disk: xml.Disk) -> interface.DevicePlace:
         return interface.DevicePlace("pci", f"0000:{disk.pci_bus:02x}:00.0")
     if disk.bus == "scsi":
         controller, unit = divmod(_index(disk.target), _UNITS_OF_A_CONTROLLER)
-        unit += unit >= _HOST_ADAPTER_UNIT
         return interface.DevicePlace("scsi", f"{controller}:0:0:{unit}")
     return interface.DevicePlace()
 
