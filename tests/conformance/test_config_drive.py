@@ -93,6 +93,8 @@ def test_libvirt_puts_disks_where_we_said(libvirt_lab):
             shown[target] = ":".join(parts)
     del shown["sdk"]  # the CD
     assert {target: place.address for target, place in found.items()} == shown
+    models = {each.get("model") for each in elements(domain, "devices/controller[@type='scsi']")}
+    assert models == {"virtio-scsi"}
 
 
 @pytest.mark.parametrize("bus", ["scsi", "sata"])

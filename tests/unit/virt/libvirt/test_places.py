@@ -24,6 +24,9 @@ def test_virtio_disks_get_ports_in_order_while_there_are_any():
         ("sdg", "0:0:0:6"),
         ("sdh", "1:0:0:0"),
         ("sdaa", "3:0:0:5"),
+        ("vdb", "0:0:0:1"),
+        ("xvdb", "0:0:0:1"),
+        ("sda1", "0:0:0:0"),
     ],
 )
 def test_scsi_disks_are_where_their_names_say(target, address):
