@@ -106,13 +106,18 @@ def test_the_config_drive_is_a_cd_that_cannot_be_written(build):
     ("properties", "bus"),
     [
         ({"hw_cdrom_bus": "sata"}, "sata"),
-        ({"hw_cdrom_bus": "ide"}, "ide"),
         ({"hw_disk_bus": "sata"}, "sata"),
         ({"hw_disk_bus": "virtio"}, "scsi"),
     ],
 )
 def test_the_image_chooses_the_config_drives_bus(build, properties, bus):
     assert build(config_drive=True, properties=properties).disks[-1].bus == bus
+
+
+@pytest.mark.parametrize("bus", ["ide", "virtio", "<&>"])
+def test_a_bus_that_our_guests_lack_is_refused(build, bus):
+    with pytest.raises(exceptions.InvalidInput, match="use one of scsi, sata"):
+        build(config_drive=True, properties={"hw_cdrom_bus": bus})
 
 
 def test_virtio_disks_have_ports_of_their_own(build):
