@@ -63,12 +63,25 @@ class Lab:
             file.truncate(size_mib * MIB)
         return interface.RootImage(str(uuid.uuid4()), str(path), "raw", size_mib * MIB)
 
-    def spawn(self, *volumes, root_image=None, instance=None, **block_devices):
-        """A running server; returns its UUID."""
+    def spawn(
+        self,
+        *volumes,
+        root_image=None,
+        instance=None,
+        image_meta=None,
+        config_drive=None,
+        **block_devices,
+    ):
+        """A running server; returns its UUID. ``config_drive`` makes the files of
+        its config drive from the places of its devices."""
         instance = instance or factories.instance()
         info = factories.block_device_info(volumes=volumes, **block_devices)
+        wanted = (instance, image_meta or factories.image_meta(), info, root_image)
         self.driver.disks.create(instance, info, root_image)
-        self.driver.guests.spawn(instance, factories.image_meta(), info, root_image)
+        if config_drive is not None:
+            files = config_drive(self.driver.guests.device_places(*wanted))
+            self.driver.disks.write_config_drive(instance.uuid, files)
+        self.driver.guests.spawn(*wanted)
         return instance.uuid
 
     def serials(self, instance_uuid):

@@ -2,6 +2,8 @@
 lets them go, and obeys the power button. It is tools/guest-image's guest, which
 tells its serial console what it sees."""
 
+import base64
+import hashlib
 import json
 import pathlib
 import re
@@ -12,7 +14,9 @@ import pytest
 
 from nova_lite import concurrency
 from nova_lite import exceptions
+from nova_lite import objects
 from nova_lite import states
+from nova_lite.virt.configdrive import content
 from tests.conformance import factories
 
 GUEST_IMAGE_TOOL = pathlib.Path(__file__).parents[2] / "tools" / "guest-image"
@@ -37,13 +41,14 @@ def guest_image(tmp_path_factory):
 class Booted:
     """A guest whose system is up, booted from a volume."""
 
-    def __init__(self, lab, guest_image):
+    def __init__(self, lab, guest_image, *volumes, instance=None, **how):
         self.lab = lab
         root = lab.volume("vda", size_mib=64, boot_index=0)
         self.root_serial = root["connection_info"]["serial"]
         with pathlib.Path(root["connection_info"]["data"]["device_path"]).open("r+b") as volume:
             volume.write(guest_image.read_bytes())
-        self.uuid = lab.spawn(root, instance=factories.instance(memory_mib=128))
+        instance = instance or factories.instance(memory_mib=128)
+        self.uuid = lab.spawn(root, *volumes, instance=instance, **how)
         self.wait_for("booted", BOOT_TIMEOUT_S)
 
     def wait_for(self, pattern, timeout_s=REACTION_TIMEOUT_S):
@@ -79,6 +84,54 @@ def test_a_guests_system_sees_its_disks_come_and_go(libvirt_lab, guest_image):
     lab.driver.power.power_off(booted.uuid, REACTION_TIMEOUT_S)
     assert lab.driver.guests.info(booted.uuid).power_state is states.PowerState.SHUTDOWN
     booted.wait_for("powering-off")
+
+
+def test_a_guest_reads_its_config_drive(libvirt_lab, guest_image):
+    """S59, S85: who it is, and which disk is the tagged one, by its address."""
+    lab = libvirt_lab
+    instance = factories.instance(memory_mib=128)
+    instance.hostname = "web"
+    instance.key_name, instance.key_data = "me", "ssh-ed25519 AAAA me\n"
+    instance.user_data = base64.b64encode(b"#!/bin/sh\n").decode()
+    virtio, scsi = lab.volume("vdb"), {**lab.volume("sda"), "disk_bus": "scsi"}
+    devices = [
+        objects.BlockDeviceMapping(
+            tag=tag,
+            device_name=volume["mount_device"],
+            destination_type="volume",
+            volume_id=volume["connection_info"]["serial"],
+        )
+        for tag, volume in (("data", virtio), ("logs", scsi))
+    ]
+
+    def config_drive(places):
+        found = content.device_metadata(devices, places)
+        return content.files(instance, found, admin_password="secret")
+
+    booted = Booted(lab, guest_image, virtio, scsi, instance=instance, config_drive=config_drive)
+    user_data, password = (
+        hashlib.sha256(text).hexdigest()[:16] for text in (b"#!/bin/sh\n", b"secret")
+    )
+    booted.wait_for(
+        f"config-drive on=sr0 uuid={instance.uuid} hostname=web keys=me devices=data,logs "
+        f"user-data={user_data} admin-pass={password}"
+    )
+    booted.wait_for("config-drive-key me ssh-ed25519 AAAA me")
+    booted.wait_for(
+        f"config-drive-device tag=data path=/dev/vdb bus=pci address=0000:02:00.0 "
+        f"serial={virtio['connection_info']['serial']} is=vdb"
+    )
+    booted.wait_for(
+        f"config-drive-device tag=logs path=/dev/sda bus=scsi address=0:0:0:0 "
+        f"serial={scsi['connection_info']['serial']}"
+    )
+    shown = scsi["connection_info"]["serial"]
+    booted.wait_for(f"disk-added sda serial {shown} ")
+
+
+def test_a_guest_without_a_config_drive_says_so(libvirt_lab, guest_image):
+    booted = Booted(libvirt_lab, guest_image)
+    booted.wait_for("config-drive none")
 
 
 def test_a_guest_without_a_system_keeps_its_disk(libvirt_lab):

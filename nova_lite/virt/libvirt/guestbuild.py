@@ -1,9 +1,11 @@
 """From a server and its block devices to the domain libvirt is given."""
 
 import collections.abc
+import typing
 
 from oslo_config import cfg
 
+from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.virt import interface
 from nova_lite.virt import naming
@@ -13,6 +15,8 @@ from nova_lite.virt.libvirt.disks import cachemode
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import plan
 from nova_lite.virt.libvirt.volumes import transports
+
+_CDROM_BUSES = ("scsi", "sata")
 
 
 class GuestBuilder:
@@ -95,15 +99,11 @@ class GuestBuilder:
         """The CD with the config drive, if one was made."""
         if naming.CONFIG_DRIVE not in files.formats():
             return None
-        properties = image_meta.properties
-        # Kernels made for clouds have drivers for virtio but none for SATA; a
-        # system whose disks are on an older bus may have it the other way round.
-        is_old = properties.get("hw_disk_bus") in ("ide", "sata")
         return xml.Disk(
             source=str(files.path_of(naming.CONFIG_DRIVE)),
             target=naming.free_target_name("sda", {disk.target for disk in disks}),
             driver_format=files.format_of(naming.CONFIG_DRIVE),
-            bus=properties.get("hw_cdrom_bus") or ("sata" if is_old else "scsi"),
+            bus=_cdrom_bus(image_meta.properties),
             device="cdrom",
             readonly=True,
         )
@@ -113,3 +113,19 @@ class GuestBuilder:
         if configured != "auto":
             return configured
         return "host-model" if virt_type == "kvm" else "maximum"
+
+
+def _cdrom_bus(properties: collections.abc.Mapping[str, typing.Any]) -> str:
+    """The bus of a CD, by the image's properties.
+
+    :raises nova_lite.exceptions.InvalidInput: the image wants one that our guests
+        do not have.
+    """
+    # Kernels made for clouds have drivers for virtio but none for SATA; a system
+    # whose disks are on an older bus may have it the other way round.
+    is_old = properties.get("hw_disk_bus") in ("ide", "sata")
+    bus = properties.get("hw_cdrom_bus") or ("sata" if is_old else "scsi")
+    if bus not in _CDROM_BUSES:
+        reason = f"the image's hw_cdrom_bus is {bus!r}; use one of {', '.join(_CDROM_BUSES)}"
+        raise exceptions.InvalidInput(reason=reason)
+    return str(bus)

@@ -7,14 +7,9 @@ SCSI bus gets from libvirt the place that belongs to its name.
 
 import collections.abc
 import dataclasses
-import string
 
 from nova_lite.virt import interface
 from nova_lite.virt.libvirt import xml
-
-_UNITS_OF_A_CONTROLLER = 15
-_HOST_ADAPTER_UNIT = 7
-"""No disk can have this unit: libvirt leaves it out."""
 
 
 def assign(disks: collections.abc.Iterable[xml.Disk], ports: int) -> list[xml.Disk]:
@@ -32,15 +27,6 @@ def of(disk: xml.Disk) -> interface.DevicePlace:
     if disk.pci_bus is not None:
         return interface.DevicePlace("pci", f"0000:{disk.pci_bus:02x}:00.0")
     if disk.bus == "scsi":
-        controller, unit = divmod(_index(disk.target), _UNITS_OF_A_CONTROLLER)
-        unit += unit >= _HOST_ADAPTER_UNIT
+        controller, unit = xml.scsi_place(disk.target)
         return interface.DevicePlace("scsi", f"{controller}:0:0:{unit}")
     return interface.DevicePlace()
-
-
-def _index(target: str) -> int:
-    """0 for ``sda``, 26 for ``sdaa``."""
-    index = 0
-    for letter in target[2:]:
-        index = index * 26 + string.ascii_lowercase.index(letter) + 1
-    return index - 1

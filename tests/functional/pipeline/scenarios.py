@@ -29,6 +29,11 @@ def boot_from_image(world: pipeline.World) -> Scene:
     return Scene(lambda: world.create(image=image_id), set())
 
 
+def boot_with_config_drive(world: pipeline.World) -> Scene:
+    image_id = world.image()
+    return Scene(lambda: world.create(image=image_id, config_drive=True), set())
+
+
 def boot_from_volume(world: pipeline.World) -> Scene:
     volume_id = world.volume()
     return Scene(lambda: world.create(pipeline.bootable(volume_id)), {volume_id})
@@ -68,13 +73,25 @@ def delete(world: pipeline.World) -> Scene:
 
 STORIES = {
     story.__name__: story
-    for story in (boot_from_image, boot_from_volume, boot_from_new_volume, attach, detach, delete)
+    for story in (
+        boot_from_image,
+        boot_with_config_drive,
+        boot_from_volume,
+        boot_from_new_volume,
+        attach,
+        detach,
+        delete,
+    )
 }
 
 OF_A_HOST = {
     "boot_from_image": [
         "conductor.begin_operation", "disks.create", "guests.spawn",
         "conductor.finish_operation",
+    ],
+    "boot_with_config_drive": [
+        "conductor.begin_operation", "disks.create", "guests.device_places",
+        "disks.write_config_drive", "guests.spawn", "conductor.finish_operation",
     ],
     "boot_from_volume": [
         "conductor.begin_operation", "volumes.connector", "cinder.get_volume",

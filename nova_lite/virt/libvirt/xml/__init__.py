@@ -5,6 +5,7 @@ answers is ignored by the parsers.
 """
 
 from nova_lite.virt.libvirt.xml.controller import PciRootPort
+from nova_lite.virt.libvirt.xml.controller import scsi_place
 from nova_lite.virt.libvirt.xml.cpu import Cpu
 from nova_lite.virt.libvirt.xml.disk import Disk
 from nova_lite.virt.libvirt.xml.domain import Domain
@@ -22,4 +23,5 @@ __all__ = [
     "OperatingSystem",
     "Ownership",
     "PciRootPort",
+    "scsi_place",
 ]

@@ -1,6 +1,8 @@
 """``<controller>``."""
 
 import dataclasses
+import re
+import string
 
 from lxml import etree
 
@@ -33,14 +35,30 @@ class PciRootPort:
 
 @dataclasses.dataclass(frozen=True)
 class VirtioScsi:
-    """The controller for disks whose bus is ``scsi``. libvirt's own choice
+    """A controller for disks whose bus is ``scsi``. libvirt's own choice
     would be one that few guests have a driver for."""
+
+    index: int = 0
 
     def to_element(self) -> text.Element:
         """The ``<controller>`` element."""
-        return etree.Element("controller", type="scsi", index="0", model="virtio-scsi")
+        return etree.Element("controller", type="scsi", index=str(self.index), model="virtio-scsi")
 
     @staticmethod
     def matches(element: text.Element) -> bool:
         """Whether a ``<controller>`` is one."""
         return bool(element.get("model") == "virtio-scsi")
+
+
+_DISKS_OF_A_CONTROLLER = 7
+_NAME = re.compile(r"x?[a-z]d([a-z]{1,3})")
+
+
+def scsi_place(target: str) -> tuple[int, int]:
+    """Controller and unit that libvirt gives to a SCSI disk of this name. One
+    that is no disk's name is libvirt's to refuse."""
+    index = 0
+    match = _NAME.fullmatch(target)
+    for letter in match[1] if match else "a":
+        index = index * 26 + string.ascii_lowercase.index(letter) + 1
+    return divmod(index - 1, _DISKS_OF_A_CONTROLLER)

@@ -88,13 +88,20 @@ class Domain:
         text.child(devices, "controller", type="pci", index="0", model="pcie-root")
         for port in self.pci_ports:
             devices.append(port.to_element())
-        if self.has_virtio_scsi:
-            devices.append(controller.VirtioScsi().to_element())
+        for index in range(self._scsi_controllers()):
+            devices.append(controller.VirtioScsi(index).to_element())
         # Nobody plugs in USB: its controller would take a slot.
         text.child(devices, "controller", type="usb", model="none")
         if self.console is not None:
             devices.append(self.console.to_element())
         text.child(devices, "memballoon", model="none")
+
+    def _scsi_controllers(self) -> int:
+        """How many the disks need: one that libvirt adds has another model."""
+        if not self.has_virtio_scsi:
+            return 0
+        targets = [each.target for each in self.disks if each.bus == "scsi"]
+        return 1 + max((controller.scsi_place(target)[0] for target in targets), default=0)
 
 
 _BYTES = {"b": 1, "bytes": 1, "KiB": 2**10, "k": 2**10, "MiB": 2**20, "GiB": 2**30}

@@ -14,13 +14,24 @@ IMAGE = interface.RootImage("image", "/cache/image", "raw", 2**20)
 
 @pytest.fixture
 def build(tmp_path):
-    def build(instance=None, image=None, *, virt_type="qemu", properties=None, **devices):
+    def build(
+        instance=None,
+        image=None,
+        *,
+        virt_type="qemu",
+        properties=None,
+        config_drive=False,
+        **devices,
+    ):
         conf = conf_module.new(files=[], default__state_path=str(tmp_path))
         instance = instance or factories.instance()
         files = directory.InstanceDirectory(conf, instance.uuid)
         files.make()
-        if image is not None:
-            files.record_formats({"disk": "qcow2"})
+        formats = {"disk": "qcow2"} if image is not None else {}
+        if config_drive:
+            formats["disk.config"] = "raw"
+        if formats:
+            files.record_formats(formats)
         builder = guestbuild.GuestBuilder(conf, NODE, lambda: virt_type)
         return builder.build(
             instance,
@@ -78,6 +89,41 @@ def test_a_device_that_names_its_bus_has_it(build):
     domain = build(volumes=[volume])
     assert [disk.bus for disk in domain.disks] == ["sata"]
     assert not domain.has_virtio_scsi
+
+
+def test_the_config_drive_is_a_cd_that_cannot_be_written(build):
+    """On a bus that kernels made for clouds have a driver for."""
+    domain = build(image=IMAGE, config_drive=True)
+    drive = domain.disks[-1]
+    assert drive.source.endswith("/disk.config")
+    assert (drive.device, drive.bus, drive.target) == ("cdrom", "scsi", "sda")
+    assert drive.readonly
+    assert (drive.driver_format, drive.boot_order, drive.serial) == ("raw", None, None)
+    assert domain.has_virtio_scsi
+
+
+@pytest.mark.parametrize(
+    ("properties", "bus"),
+    [
+        ({"hw_cdrom_bus": "sata"}, "sata"),
+        ({"hw_disk_bus": "sata"}, "sata"),
+        ({"hw_disk_bus": "virtio"}, "scsi"),
+    ],
+)
+def test_the_image_chooses_the_config_drives_bus(build, properties, bus):
+    assert build(config_drive=True, properties=properties).disks[-1].bus == bus
+
+
+@pytest.mark.parametrize("bus", ["ide", "virtio", "<&>"])
+def test_a_bus_that_our_guests_lack_is_refused(build, bus):
+    with pytest.raises(exceptions.InvalidInput, match="use one of scsi, sata"):
+        build(config_drive=True, properties={"hw_cdrom_bus": bus})
+
+
+def test_virtio_disks_have_ports_of_their_own(build):
+    volumes = [factories.volume_device("vdb"), factories.volume_device("vdc")]
+    domain = build(image=IMAGE, volumes=volumes, config_drive=True)
+    assert [disk.pci_bus for disk in domain.disks] == [1, 2, 3, None]
 
 
 def test_a_disk_without_a_recorded_format_is_refused(build):

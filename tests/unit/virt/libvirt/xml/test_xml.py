@@ -29,6 +29,7 @@ DISKS = [
         readonly=True,
         serial=VOLUME_ID,
         alias=f"ua-{VOLUME_ID}",
+        pci_bus=17,
     ),
     xml.Disk(
         source="/dev/sdx",
