@@ -39,6 +39,11 @@ ROW_FIELDS = (
 """What a request decides about a device."""
 
 
+def _without_openrc() -> dict[str, str]:
+    """The environment without what somebody sourced for another cloud."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+
+
 class NovaFailed(Exception):
     """The ``nova`` client ended with an error; the message is what it said."""
 
@@ -114,7 +119,8 @@ class Cloud:
         """
         output, errors = io.StringIO(), io.StringIO()
         before = dict(os.environ)
-        os.environ.update(self.environ)
+        os.environ.clear()
+        os.environ.update(_without_openrc() | self.environ)
         shell = nova_shell.OpenStackComputeShell()
         try:
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
@@ -133,7 +139,7 @@ class Cloud:
         """Run the ``nova`` program as one does in a shell; what it printed."""
         done = subprocess.run(
             [str(BIN / "nova"), *words],
-            env=os.environ | self.environ | {"PYTHONWARNINGS": "ignore"},
+            env=_without_openrc() | self.environ | {"PYTHONWARNINGS": "ignore"},
             capture_output=True,
             text=True,
             timeout=60,
@@ -146,7 +152,9 @@ class Cloud:
     def sdk(self) -> openstack.connection.Connection:
         """openstacksdk, with the versions it chooses."""
         if self._sdk is None:
-            config = openstack.config.OpenStackConfig(config_files=[str(self.clouds_yaml)])
+            config = openstack.config.OpenStackConfig(
+                config_files=[str(self.clouds_yaml)], load_envvars=False
+            )
             self._sdk = openstack.connection.Connection(config=config.get_one(clusters.CLOUD))
         return self._sdk
 
