@@ -262,6 +262,12 @@ class Cloud:
         assert server["status"] == "ACTIVE", server.get("fault")
         return server
 
+    def wait_gone(self, server_id: str) -> None:
+        """Return when the server is no more."""
+        clusters.wait_for(
+            lambda: self.call("GET", f"/servers/{server_id}")[0] == 404, "the server to go"
+        )
+
     def clear(self) -> None:
         """Delete all servers, and wait until they are gone."""
         for server in self.ok("GET", "/servers")["servers"]:
