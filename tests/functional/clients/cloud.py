@@ -300,8 +300,19 @@ class Cloud:
             for row in self.devices(server_id)
         ]
 
+    def idle(self) -> bool:
+        """Whether nothing is being done."""
+        return not self.sql("api", "SELECT 1 FROM build_requests") and not self.sql(
+            "cell", "SELECT 1 FROM instance_actions WHERE status = 'running'"
+        )
+
     def world(self) -> World:
-        """All that a refused request must leave as it was."""
+        """All that a refused request must leave as it was; waits for earlier work."""
+        clusters.wait_for(self.idle, "earlier work to end")
+        return self.world_now()
+
+    def world_now(self) -> World:
+        """The same, while work may be going on."""
         documents = self.sql("standalone/volumes", "SELECT kind, id, body FROM documents")
         cinder = []
         for document in documents:
