@@ -40,7 +40,9 @@ class OpenStackSession:
         :param echo: called with every command as one would type it.
         """
         self._program = program
-        self._environ = os.environ | {
+        # Somebody's sourced openrc would win over the cloud that is meant.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+        self._environ = inherited | {
             "OS_CLIENT_CONFIG_FILE": str(clouds_yaml),
             "OS_CLOUD": cloud,
             "PYTHONUNBUFFERED": "1",

@@ -26,6 +26,7 @@ SOURCES = ("blank", "image", "snapshot", "volume")
 DESTINATIONS = ("local", "volume")
 BUSES = tuple(sorted(naming.PREFIXES))
 DEVICE_TYPES = ("cdrom", "disk", "floppy", "lun")
+DEFAULT_DEVICE_TYPE = "disk"
 
 V2_FIELDS = frozenset(
     {
@@ -64,7 +65,7 @@ def _parse_v2(index: int, item: Item, *, has_image_ref: bool) -> objects.BlockDe
         refuse(V2_KEY, index, f"unknown field {unknown[0]!r}; remove it.")
     device = _new(
         guest_format=item.get("guest_format"),
-        device_type=item.get("device_type"),
+        device_type=item.get("device_type") or DEFAULT_DEVICE_TYPE,
         disk_bus=item.get("disk_bus"),
         boot_index=_boot_index(index, item.get("boot_index")),
         device_name=_device_name(V2_KEY, index, item.get("device_name")),
@@ -147,7 +148,7 @@ def _check_combination(
             f"a new volume from {device.source_type} needs a size; set volume_size (GiB).",
         )
     _one_of(index, "disk_bus", device.disk_bus or naming.DEFAULT_BUS, BUSES)
-    _one_of(index, "device_type", device.device_type or "disk", DEVICE_TYPES)
+    _one_of(index, "device_type", device.device_type, DEVICE_TYPES)
 
 
 def _one_of(
@@ -201,6 +202,8 @@ def _flag(key: str, index: int, item: Item, field: str) -> bool:
 
 
 def _new(**fields: typing.Any) -> objects.BlockDeviceMapping:
+    # The same whichever way a device was asked for (S43, S50).
+    fields.setdefault("device_type", DEFAULT_DEVICE_TYPE)
     return objects.BlockDeviceMapping(uuid=uuidutils.generate_uuid(), **fields)
 
 
@@ -280,7 +283,6 @@ def root_of_image(image_id: str) -> objects.BlockDeviceMapping:
     return _new(
         source_type="image",
         destination_type="local",
-        device_type="disk",
         image_id=image_id,
         boot_index=0,
         delete_on_termination=True,

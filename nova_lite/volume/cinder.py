@@ -74,6 +74,14 @@ class Snapshot:
 
 
 @dataclasses.dataclass(frozen=True)
+class VolumeType:
+    """A volume type this user may use."""
+
+    id: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Attachment:
     """A server's hold on a volume."""
 
@@ -121,6 +129,11 @@ class CinderClient:
             status=snapshot["status"],
             name=snapshot.get("name"),
         )
+
+    def list_volume_types(self, ctxt: context.RequestContext) -> list[VolumeType]:
+        """The types this user may use."""
+        body = self._call(ctxt, "GET", "/types", _no_volume("types"))
+        return [VolumeType(row["id"], row["name"]) for row in body["volume_types"]]
 
     def create_volume(
         self,

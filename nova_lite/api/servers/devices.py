@@ -40,6 +40,7 @@ class Resolver:
         self._images: dict[str, objects.ImageMeta] = {}
         self._volumes: dict[str, cinder.Volume] = {}
         self._snapshots: dict[str, cinder.Snapshot] = {}
+        self._type_names: dict[str, str] | None = None
 
     def image(self, image_id: str) -> objects.ImageMeta:
         """:raises exceptions.InvalidInput: no such image for this user."""
@@ -74,6 +75,24 @@ class Resolver:
                 ) from error
             self._snapshots[snapshot_id] = snapshot
         return self._snapshots[snapshot_id]
+
+    def volume_type(self, id_or_name: str) -> str:
+        """The name of a volume type.
+
+        :raises exceptions.InvalidBlockDevice: no such type for this user.
+        """
+        if self._type_names is None:
+            types = self._req.services.cinder.list_volume_types(self._req.ctxt)
+            self._type_names = {kind.id: kind.name for kind in types}
+        if id_or_name in self._type_names.values():
+            return id_or_name
+        try:
+            return self._type_names[id_or_name]
+        except KeyError as error:
+            raise exceptions.InvalidBlockDevice(
+                reason=f"volume_type {id_or_name} could not be found; use one of "
+                f"{', '.join(sorted(self._type_names.values()))}."
+            ) from error
 
 
 def resolve(
@@ -130,6 +149,8 @@ def _check_sources(
 ) -> None:
     """Every source exists, may be used, and its size fits; fills in sizes."""
     for device in devices:
+        if device.volume_type:
+            device.volume_type = resolver.volume_type(device.volume_type)
         if device.source_type == "image":
             resolver.image(device.image_id)
         elif device.source_type == "volume":

@@ -35,6 +35,16 @@ _FOR_ALL_SINCE_2_83 = frozenset(
     }
 )  # fmt: skip
 
+# Filters that an earlier version passes unread.
+_SINCE = {
+    "tags": microversion.SERVER_TAGS,
+    "tags-any": microversion.SERVER_TAGS,
+    "not-tags": microversion.SERVER_TAGS,
+    "not-tags-any": microversion.SERVER_TAGS,
+    "changes-before": microversion.CHANGES_BEFORE,
+    "locked": microversion.LOCKED_REASON,
+}
+
 # Parameters compared as they are with a column.
 _EQUAL = {
     "access_ip_v4": T.c.access_ip_v4,
@@ -95,7 +105,11 @@ def select(req: request.Request, query: request.Query, all_projects_rule: str) -
 
 def _allowed(req: request.Request, query: request.Query) -> request.Query:
     """The parameters this asker may filter by; others pass unread, like Nova's."""
-    given = {name: values for name, values in query.items() if name not in _NOT_FILTERS}
+    given = {
+        name: values
+        for name, values in query.items()
+        if name not in _NOT_FILTERS and req.version >= _SINCE.get(name, microversion.MINIMUM)
+    }
     if req.can(policy.ALL_FILTERS):
         return given
     allowed = _FOR_ALL

@@ -36,7 +36,7 @@ class Shown:
             host_status=req.version >= microversion.HOST_STATUS
             and req.can(policy.SHOW_HOST_STATUS),
             fault_details=req.can(policy.SHOW_FAULT_DETAILS),
-            flavor_extra_specs=req.version >= microversion.EXTRA_SPECS_IN_FLAVOR
+            flavor_extra_specs=req.version >= microversion.EMBEDDED_FLAVOR
             and req.can(flavor_policy.SPECS_INDEX),
         )
 
