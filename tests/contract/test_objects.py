@@ -14,7 +14,7 @@ FINGERPRINTS: dict[str, str] = {
     "BuildRequest": "1.0-fea843404edc80a6",
     "ComputeNode": "1.0-75e7f9d7186d1834",
     "Flavor": "1.0-ae30f57747c7a865",
-    "HostVerdict": "1.0-7e351e01ad568259",
+    "HostVerdict": "1.0-8abbc1aae5a203c1",
     "HostWork": "1.0-42de1f2f1f7e0d9c",
     "ImageMeta": "1.0-57123dda35dc54e8",
     "Instance": "1.0-7c15f5cbfacd714d",
