@@ -105,13 +105,15 @@ class BlockDeviceInfo(typing.TypedDict):
 class RootImage:
     """The image a local root disk is made from, already on this host.
 
-    ``path`` is a file of the inspected, trusted format ``disk_format``.
+    ``path`` is a file of the inspected, trusted format ``disk_format``;
+    ``disk_bus`` is the root disk's bus, None for what its name implies.
     """
 
     image_id: str
     path: str
     disk_format: str
     virtual_size_bytes: int
+    disk_bus: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

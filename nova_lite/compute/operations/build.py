@@ -1,5 +1,6 @@
 """Build a server: claim room, prepare its block devices, start its guest."""
 
+import dataclasses
 import functools
 import logging
 
@@ -51,6 +52,8 @@ def run(
     if not instance.boots_from_volume:
         with task.step("fetch_image"):
             root_image = _fetch_image(host, task, spec.image)
+        root = next(disk for disk in disks if isinstance(disk, types.LocalImageDisk))
+        root_image = dataclasses.replace(root_image, disk_bus=root.bdm.disk_bus)
     with task.step("create_disks"):
         task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
         host.driver.disks.create(instance, info, root_image)
