@@ -20,6 +20,7 @@ from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
+from nova_lite.image import aging
 from nova_lite.virt import capabilities
 from nova_lite.virt import faults
 from nova_lite.virt import identity
@@ -257,6 +258,11 @@ class FakeDisks(_Part, interface.DiskOps):
         self.world.config_drives.pop(instance_uuid, None)
         if self.world.local_disks.pop(instance_uuid, None) is not None:
             self.world.save()
+
+    @faults.injectable
+    def remove_unused_bases(self) -> tuple[set[str], aging.Report]:
+        """There are none."""
+        return set(), aging.Report()
 
     @faults.injectable
     def list_instances(self) -> list[str]:
