@@ -57,9 +57,13 @@ class Console:
         return list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}$", text, re.MULTILINE))
 
     def wait(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
-        clusters.wait_for(
-            lambda: len(self.find(pattern)) >= count, f"{pattern} on {self._path}", GUEST_TIMEOUT_S
-        )
+        try:
+            clusters.wait_for(
+                lambda: len(self.find(pattern)) >= count, f"{count} {pattern}", GUEST_TIMEOUT_S
+            )
+        except clusters.NotInTime as error:
+            tail = self._path.read_text(errors="replace")[-2000:]
+            raise clusters.NotInTime(f"{error}; {self._path} says:\n{tail}") from None
         return self.find(pattern)
 
     def root(self) -> SeenDisk:
