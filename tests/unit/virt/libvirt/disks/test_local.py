@@ -303,6 +303,19 @@ def test_nothing_goes_while_a_disk_cannot_be_read(make_conf, image):
     assert sorted(base.iterdir()) == before
 
 
+def test_servers_live_where_the_option_says(tmp_path, make_conf):
+    """S94, S109: nowhere else, and nothing before they are made."""
+    place = tmp_path / "elsewhere"
+    conf = make_conf(compute__instances_path=str(place))
+    disks = local.LocalDisks(conf)
+    assert not place.exists()
+    instance = factories.instance()
+    info = factories.block_device_info(swap=factories.swap_device("vdb", 16))
+    disks.create(instance, info, None)
+    assert sorted(path.name for path in place.iterdir()) == sorted(["_base", instance.uuid])
+    assert (place / instance.uuid / "disk.swap").exists()
+
+
 def test_only_servers_are_listed(make_conf, image):
     conf = make_conf()
     instance = create_all(conf, image)
