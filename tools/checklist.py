@@ -1,7 +1,7 @@
 """Which test decides which line of the checklist: writes docs/reference/checklist.rst.
 
-A test decides a line if its docstring quotes the line's number: ``S66``, or a range
-such as ``S85-S90``. The lines are in docs/reference/checklist.txt.
+A test decides a line if its docstring, or that of its file, quotes the line's number:
+``S66``, or a range such as ``S85-S90``. The lines are in docs/reference/checklist.txt.
 """
 
 import argparse
@@ -38,22 +38,25 @@ decide it. A test quotes the numbers it decides in its docstring.
 
 def numbers_in(text: str) -> set[int]:
     """The line numbers that a docstring quotes."""
-    found = set()
+    found: set[int] = set()
     for match in _QUOTED.finditer(text):
         first = int(match[1])
         found.update(range(first, int(match[2] or first) + 1))
     return found
 
 
-def tests_by_line(root: pathlib.Path = CHECKOUT) -> dict[int, list[str]]:
-    """Line number -> ``path::test`` of each test that decides it, sorted."""
+def tests_by_line() -> dict[int, list[str]]:
+    """Line number -> ``path::test``, or ``path`` for a whole file, of what decides it."""
     deciders: dict[int, list[str]] = collections.defaultdict(list)
-    for path in sorted((root / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
-                continue
-            for number in numbers_in(ast.get_docstring(node) or ""):
-                deciders[number].append(f"{path.relative_to(root)}::{node.name}")
+    for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
+        name = str(path.relative_to(CHECKOUT))
+        module = ast.parse(path.read_text())
+        for number in numbers_in(ast.get_docstring(module) or ""):
+            deciders[number].append(name)
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for number in numbers_in(ast.get_docstring(node) or ""):
+                    deciders[number].append(f"{name}::{node.name}")
     return {number: sorted(names) for number, names in deciders.items()}
 
 

@@ -450,6 +450,8 @@ def test_buses_and_kinds_of_devices(lab: Lab) -> None:
 @pytest.mark.parametrize("filesystem", ["ext2", "ext4", "xfs"])
 def test_file_systems_of_ephemeral_disks(lab: Lab, filesystem: str) -> None:
     """S47: really made, and found by the guest."""
+    if shutil.which(f"mkfs.{filesystem}", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        pytest.skip(f"no mkfs.{filesystem} (tools/install hypervisor)")
     server_id = lab.server(
         filesystem, "--image", "guest", "--ephemeral", f"size=1,format={filesystem}"
     )
