@@ -75,6 +75,23 @@ def test_the_folder_has_the_configured_name(tmp_path):
     assert pathlib.Path(image.path).parent.name == "cached"
 
 
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [
+        ("image_cache", "subdirectory_name"),
+        ("DEFAULT", "image_cache_subdirectory_name"),
+        ("libvirt", "image_cache_subdirectory_name"),
+    ],
+)
+def test_the_folders_option_has_an_old_name(tmp_path, group, option):
+    """S110."""
+    file = tmp_path / "nova_lite.conf"
+    file.write_text(f"[{group}]\n{option} = cached\n")
+    conf = conf_module.new(files=[str(file)], default__state_path=str(tmp_path))
+    assert cache.ImageCache(conf).path.name == "cached"
+    assert make_conf(tmp_path).image_cache.subdirectory_name == "_base"
+
+
 def test_fetched_once_by_many(conf):
     meta, images, store = image_meta(), cache.ImageCache(conf), Store()
     threads = [concurrency.spawn(images.ensure, CTXT, meta, store.download) for _ in range(100)]
