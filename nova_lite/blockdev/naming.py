@@ -26,6 +26,14 @@ PREFIXES = {
     "lxc": "vd",
 }
 
+_BUS_OF_KIND = {
+    "disk": ("hw_disk_bus", DEFAULT_BUS),
+    "cdrom": ("hw_cdrom_bus", "sata"),
+    "floppy": (None, "fdc"),
+    "lun": (None, "scsi"),
+}
+"""Kind of device -> the image property that names its bus, and the default."""
+
 
 def strip(device_name: str) -> str:
     """``vda`` of ``/dev/vda``."""
@@ -75,25 +83,33 @@ def in_order(
     return sorted(devices, key=_rank)
 
 
+def bus_of(
+    device: objects.BlockDeviceMapping, image_properties: collections.abc.Mapping[str, str]
+) -> str:
+    """The bus a device is on: the one asked for, else the image's, else the usual
+    one of its kind (S48)."""
+    if device.disk_bus:
+        return str(device.disk_bus)
+    wished, usual = _BUS_OF_KIND.get(device.device_type or "disk", (None, DEFAULT_BUS))
+    bus = image_properties.get(wished, usual) if wished else usual
+    return bus if bus in PREFIXES else usual
+
+
 def assign(
     devices: collections.abc.Sequence[objects.BlockDeviceMapping],
-    *,
-    default_bus: str = DEFAULT_BUS,
-    keep: bool = False,
+    image_properties: collections.abc.Mapping[str, str] | None = None,
 ) -> str | None:
-    """Give every device its name, changing them in place.
+    """Give every device of a new server its bus and its name, in place. A name
+    that a user asked for is advice that is not taken (S49).
 
-    :param default_bus: for devices that ask for none.
-    :param keep: leave names that are there (a server that was named before);
-        otherwise what users asked for is advice that is not taken.
     :returns: the root device's name, or None without a root.
     """
-    taken = [device.device_name for device in devices] if keep else []
+    taken: list[str | None] = []
     root_name = None
     for device in in_order(devices):
-        if not (keep and device.device_name):
-            device.device_name = next_free(taken, device.disk_bus or default_bus)
-            taken.append(device.device_name)
+        device.disk_bus = bus_of(device, image_properties or {})
+        device.device_name = next_free(taken, device.disk_bus)
+        taken.append(device.device_name)
         if device.is_root:
             root_name = device.device_name
     return root_name

@@ -7,6 +7,7 @@ from the start, or undo it.
 
 import collections.abc
 import contextlib
+import functools
 import logging
 
 from nova_lite import concurrency
@@ -16,9 +17,9 @@ from nova_lite import locks
 from nova_lite import objects
 from nova_lite import states
 from nova_lite import transitions
+from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
-from nova_lite.compute import volumes
 from nova_lite.compute import writeahead
 from nova_lite.volume import host_side
 from nova_lite.volume import removal
@@ -233,7 +234,12 @@ class Recovery:
         self._host.resources.release(instance_uuid)
         for device in item.devices:
             if device.is_volume and device.volume_id and device.phase is not None:
-                volumes.disconnect_and_hold(self._host, ctxt, item.operation, device)
+                save = functools.partial(
+                    self._host.conductor.save_block_device, ctxt, item.operation
+                )
+                types.volume_of(device, self._host).hold(
+                    ctxt, instance_uuid, functools.partial(compute_task.insist, save)
+                )
                 if item.entry is not None:
                     item.entry.device(device)
         removal.release_strays(ctxt, self._host.cinder, instance_uuid, item.devices)
@@ -267,11 +273,13 @@ class Recovery:
             return
         driver.guests.destroy(instance_uuid)
         for device in item.devices:
+            if not device.is_volume:
+                continue
             info = host_side.connection_info_of(device)
-            if device.is_volume and info is not None:
+            if info is not None:
                 driver.volumes.disconnect(info)
             if over:
-                volumes.discard_created(self._host, ctxt, device)
+                types.volume_of(device, self._host).discard(ctxt)
         driver.disks.remove(instance_uuid)
         self._host.resources.release(instance_uuid)
 

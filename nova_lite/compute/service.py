@@ -16,6 +16,7 @@ from nova_lite.compute import recovery
 from nova_lite.compute import resources
 from nova_lite.compute import task
 from nova_lite.compute import writeahead
+from nova_lite.image import aging
 from nova_lite.image import cache
 from nova_lite.image import glance
 from nova_lite.objects import service
@@ -64,6 +65,12 @@ class ComputeService:
             concurrency.Periodic("inventory", interval_s, self._report_inventory),
             concurrency.Periodic("recovery", interval_s, self._recovery.sweep),
         ]
+        if conf.image_cache.interval_s:
+            self._periodic.append(
+                concurrency.Periodic(
+                    "image cache", conf.image_cache.interval_s, self.age_base_files
+                )
+            )
 
     def start(self) -> None:
         """Connect to the hypervisor, take up what was left, and serve.
@@ -87,6 +94,20 @@ class ComputeService:
         self._server.stop()
         if not concurrency.wait_until(lambda: not self._tasks.active, STOP_GRACE_S):
             LOG.warning("%d operations are left to the next start", len(self._tasks.active))
+
+    def age_base_files(self) -> aging.Report:
+        """Remove base files that nothing uses, and report."""
+        in_use, made = self.driver.disks.remove_unused_bases()
+        report = made + self.host.images.remove_unused(in_use)
+        LOG.info(
+            "Base files: %d in use, %d kept (%d MiB), %d removed (%d MiB)",
+            len(in_use),
+            len(report.kept),
+            report.kept_bytes // 2**20,
+            len(report.removed),
+            report.removed_bytes // 2**20,
+        )
+        return report
 
     def _wait_for_conductor(self) -> None:
         """The first report; a conductor that is not up yet is waited for."""

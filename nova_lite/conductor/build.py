@@ -156,13 +156,8 @@ class Builder:
         devices = request.block_devices.objects
         for device in devices:
             device.instance_uuid = instance.uuid
-        bus = request.request_spec.image.properties.get("hw_disk_bus")
-        instance.root_device_name = (
-            naming.assign(
-                devices, default_bus=bus if bus in naming.PREFIXES else naming.DEFAULT_BUS
-            )
-            or naming.DEFAULT_ROOT
-        )
+        properties = request.request_spec.image.properties
+        instance.root_device_name = naming.assign(devices, properties) or naming.DEFAULT_ROOT
         return operation
 
     @staticmethod

@@ -21,6 +21,7 @@ SECTIONS = (
     "database",
     "fake",
     "glance",
+    "image_cache",
     "libvirt",
     "quota",
     "rpc",

@@ -16,6 +16,12 @@ OPTS = [
         help="Keep guests, disks and volumes in ``$state_path/fake_driver.json``, so that "
         "they outlive the process as those of a real hypervisor do.",
     ),
+    cfg.BoolOpt(
+        "supports_boot_order",
+        default=True,
+        help="Whether the fake firmware tries several devices in order. If not, a guest "
+        "boots from the device with boot_index 0 or not at all.",
+    ),
     cfg.ListOpt(
         "faults",
         default=[],

@@ -49,11 +49,6 @@ OPTS = [
         "user uploaded is ever parsed again.",
     ),
     cfg.StrOpt(
-        "image_cache_subdirectory_name",
-        default="_base",
-        help="Folder of ``[compute] instances_path`` with the base files of local disks.",
-    ),
-    cfg.StrOpt(
         "default_ephemeral_format",
         default="ext4",
         choices=["ext4", "vfat"],

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import pathlib
+import re
 import typing
 
 from oslo_config import cfg
@@ -19,6 +20,7 @@ from nova_lite import concurrency
 from nova_lite import durable
 from nova_lite import locks
 from nova_lite import objects
+from nova_lite.image import aging
 from nova_lite.image import convert
 from nova_lite.image import inspect
 from nova_lite.virt import interface
@@ -30,6 +32,7 @@ Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, str, str], ob
 """``download(ctxt, image_id, path)`` writes the image's bytes to ``path``."""
 
 _FILE_MODE = 0o644
+_IMAGE_NAME = re.compile("[0-9a-f]{40}")
 _RAW_FORMATS = ("raw", "iso", "ami")
 """What is a disk byte by byte."""
 
@@ -41,9 +44,8 @@ class ImageCache:
         self._force_raw: bool = conf.libvirt.force_raw_images
         self._qemu_img = convert.QemuImg(conf)
         self._locks = locks.Locks()
-        self.path = (
-            pathlib.Path(conf.compute.instances_path) / conf.libvirt.image_cache_subdirectory_name
-        )
+        self._minimum_age_s: int = conf.image_cache.minimum_age_s
+        self.path = pathlib.Path(conf.compute.instances_path) / conf.image_cache.subdirectory_name
 
     def start(self) -> None:
         """Remove what a dead process left half-made in ``_base``: images, and
@@ -84,7 +86,21 @@ class ImageCache:
             return None
         if image.image_id != image_id or not path.exists():
             return None
+        aging.use(path)
         return image
+
+    def remove_unused(self, in_use: collections.abc.Container[str]) -> aging.Report:
+        """Remove images that no disk is based on and nobody booted for a while.
+
+        :param in_use: names of base files that disks are based on.
+        """
+        if not self.path.exists():
+            return aging.Report()
+        images = [path for path in self.path.iterdir() if _IMAGE_NAME.fullmatch(path.name)]
+        report = aging.remove_unused(images, in_use, self._minimum_age_s, self._locks)
+        for name in report.removed:
+            _record_of(self.path / name).unlink(missing_ok=True)
+        return report
 
     def _fetch(
         self,

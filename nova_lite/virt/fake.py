@@ -20,6 +20,7 @@ from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
+from nova_lite.image import aging
 from nova_lite.virt import capabilities
 from nova_lite.virt import faults
 from nova_lite.virt import identity
@@ -38,6 +39,8 @@ class FakeGuest:
     power_state: states.PowerState
     local_disks: dict[str, str] = dataclasses.field(default_factory=dict)
     volumes: dict[str, str] = dataclasses.field(default_factory=dict)
+    boot_order: list[str] = dataclasses.field(default_factory=list)
+    """Names of the disks its firmware tries, the first one first."""
 
 
 @dataclasses.dataclass
@@ -104,6 +107,8 @@ class FakeGuests(_Part, interface.GuestOps):
 
     def __init__(self, world: World, injected: faults.Faults) -> None:
         super().__init__(world, injected)
+        self.max_boot_devices: int | None = None
+        """How many devices the firmware tries; None is all of them."""
         self._callbacks: list[collections.abc.Callable[[interface.GuestInfo], None]] = []
 
     @faults.injectable
@@ -137,6 +142,7 @@ class FakeGuests(_Part, interface.GuestOps):
             power_state=states.PowerState.RUNNING,
             local_disks=local_disks,
             volumes=volumes,
+            boot_order=_boot_order(block_device_info, root_image)[: self.max_boot_devices],
         )
         self.world.save()
 
@@ -257,6 +263,11 @@ class FakeDisks(_Part, interface.DiskOps):
         self.world.config_drives.pop(instance_uuid, None)
         if self.world.local_disks.pop(instance_uuid, None) is not None:
             self.world.save()
+
+    @faults.injectable
+    def remove_unused_bases(self) -> tuple[set[str], aging.Report]:
+        """There are none."""
+        return set(), aging.Report()
 
     @faults.injectable
     def list_instances(self) -> list[str]:
@@ -397,8 +408,12 @@ class FakeDriver:
         self.faults = faults.Faults()
         for text in conf.fake.faults:
             self.faults.plan_from_text(text)
-        self.capabilities = capabilities.Capabilities(uses_image_files=False)
+        self.capabilities = capabilities.Capabilities(
+            uses_image_files=False, supports_boot_order=conf.fake.supports_boot_order
+        )
         self.guests = FakeGuests(self.world, self.faults)
+        if not self.capabilities.supports_boot_order:
+            self.guests.max_boot_devices = 1
         self.power = FakePower(self.world, self.faults)
         self.disks = FakeDisks(self.world, self.faults)
         self.volumes = FakeVolumes(conf, self.world, self.faults)
@@ -408,6 +423,19 @@ class FakeDriver:
 
 def _info(instance_uuid: str, guest: FakeGuest) -> interface.GuestInfo:
     return interface.GuestInfo(instance_uuid, guest.name, guest.power_state)
+
+
+def _boot_order(
+    block_device_info: interface.BlockDeviceInfo, root_image: interface.RootImage | None
+) -> list[str]:
+    indices = {
+        naming.target_name(device["mount_device"]): device["boot_index"]
+        for device in block_device_info["block_device_mapping"]
+        if device["boot_index"] is not None and device["boot_index"] >= 0
+    }
+    if root_image is not None:
+        indices[naming.target_name(block_device_info["root_device_name"] or "vda")] = 0
+    return sorted(indices, key=lambda target: indices[target] or 0)
 
 
 def _require_connected(world: World, volume_id: str) -> None:

@@ -17,6 +17,7 @@ import typing
 
 from nova_lite import objects
 from nova_lite import states
+from nova_lite.image import aging
 from nova_lite.virt import capabilities
 
 ConnectionInfo = dict[str, typing.Any]
@@ -105,13 +106,15 @@ class BlockDeviceInfo(typing.TypedDict):
 class RootImage:
     """The image a local root disk is made from, already on this host.
 
-    ``path`` is a file of the inspected, trusted format ``disk_format``.
+    ``path`` is a file of the inspected, trusted format ``disk_format``;
+    ``disk_bus`` is the root disk's bus, None for what its name implies.
     """
 
     image_id: str
     path: str
     disk_format: str
     virtual_size_bytes: int
+    disk_bus: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +214,15 @@ class DiskOps(abc.ABC):
     @abc.abstractmethod
     def remove(self, instance_uuid: str) -> None:
         """Remove the directory and every local disk. Gone is success."""
+
+    @abc.abstractmethod
+    def remove_unused_bases(self) -> tuple[set[str], aging.Report]:
+        """Remove base files of the driver's own making that no disk is based on
+        and nobody used for a while.
+
+        :returns: the names of all base files that disks are based on, images
+            among them, and what was done.
+        """
 
     @abc.abstractmethod
     def list_instances(self) -> list[str]:

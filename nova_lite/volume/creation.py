@@ -12,7 +12,6 @@ import typing
 from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
-from nova_lite import objects
 from nova_lite.volume import cinder
 
 FIRST_POLL_S = 0.1
@@ -45,72 +44,29 @@ class Patience:
         return self.timeout_s + self.timeout_per_gib_s * max(0, size_gib - 1)
 
 
-def create_and_wait(
-    ctxt: context.RequestContext,
-    client: cinder.CinderClient,
-    bdm: objects.BlockDeviceMapping,
-    instance_uuid: str,
-    *,
-    availability_zone: str | None,
-    patience: Patience,
-    on_progress: OnProgress | None = None,
+@dataclasses.dataclass
+class Order:
+    """A volume to be made: of an image, of a snapshot, or blank."""
+
+    size_gib: int | None
+    volume_type: str | None = None
+    name: str = ""
+    image_id: str | None = None
+    snapshot_id: str | None = None
+    availability_zone: str | None = None
+    """None leaves the choice to Cinder."""
+
+
+def create(
+    ctxt: context.RequestContext, client: cinder.CinderClient, order: Order
 ) -> cinder.Volume:
-    """Make the volume a mapping asks for, and wait until it is available.
+    """Have Cinder begin to make a volume; it is not there yet.
 
-    ``bdm.volume_id`` is set as soon as Cinder has accepted the order, and a
-    mapping that has one is only waited for: a repeated build makes no second
-    volume. The volume is kept when the wait fails; deleting it is the caller's
-    undo.
-
-    :param availability_zone: of the volume; None leaves the choice to Cinder.
-    :raises nova_lite.exceptions.VolumeNotCreated: it failed or took too long.
+    :raises nova_lite.exceptions.InvalidBlockDevice: the order has no size.
     """
-    if not bdm.volume_id:
-        volume = order(ctxt, client, bdm, instance_uuid, availability_zone)
-    else:
-        volume = client.get_volume(ctxt, bdm.volume_id)
-    return wait_until_available(ctxt, client, volume, patience=patience, on_progress=on_progress)
-
-
-def order(
-    ctxt: context.RequestContext,
-    client: cinder.CinderClient,
-    bdm: objects.BlockDeviceMapping,
-    instance_uuid: str,
-    availability_zone: str | None,
-) -> cinder.Volume:
-    """Have Cinder begin to make the volume, and note its id in the mapping.
-
-    :raises nova_lite.exceptions.InvalidBlockDevice: no volume can be made of it.
-    """
-    size_gib = bdm.volume_size
-    volume_type = bdm.volume_type
-    if bdm.source_type == "snapshot":
-        snapshot = client.get_snapshot(ctxt, bdm.snapshot_id)
-        size_gib = size_gib or snapshot.size_gib
-        if not volume_type:
-            volume_type = client.get_volume(ctxt, snapshot.volume_id).volume_type
-    elif bdm.source_type not in ("image", "blank") or not size_gib:
-        raise exceptions.InvalidBlockDevice(
-            reason=f"cannot make a volume of source {bdm.source_type} and size {size_gib}"
-        )
-    volume = client.create_volume(
-        ctxt,
-        size_gib,
-        name=_name(bdm, instance_uuid),
-        description="",
-        image_id=bdm.image_id if bdm.source_type == "image" else None,
-        snapshot_id=bdm.snapshot_id if bdm.source_type == "snapshot" else None,
-        volume_type=volume_type,
-        availability_zone=availability_zone,
-    )
-    bdm.volume_id = volume.id
-    bdm.volume_size = volume.size_gib
-    return volume
-
-
-def _name(bdm: objects.BlockDeviceMapping, instance_uuid: str) -> str:
-    return f"{instance_uuid}-blank-vol" if bdm.source_type == "blank" else ""
+    if not order.size_gib:
+        raise exceptions.InvalidBlockDevice(reason="a new volume needs a size")
+    return client.create_volume(ctxt, description="", **dataclasses.asdict(order))
 
 
 def wait_until_available(

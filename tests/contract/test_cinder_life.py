@@ -11,7 +11,6 @@ import requests
 
 from nova_lite import concurrency
 from nova_lite import exceptions
-from nova_lite import objects
 from nova_lite.volume import creation
 from tests.fixtures import embedded
 
@@ -176,25 +175,17 @@ def test_a_snapshot_and_a_volume_from_it(service: embedded.Services) -> None:
     snapshot_id = service.snapshot(source_id)
     snapshot = service.cinder.get_snapshot(service.ctxt, snapshot_id)
     assert (snapshot.volume_id, snapshot.size_gib) == (source_id, 1)
-    bdm = objects.BlockDeviceMapping(
-        uuid=str(uuid.uuid4()),
-        source_type="snapshot",
-        destination_type="volume",
-        snapshot_id=snapshot_id,
-    )
-    volume = creation.create_and_wait(
+    order = creation.Order(1, volume_type=source.volume_type, snapshot_id=snapshot_id)
+    volume = creation.wait_until_available(
         service.ctxt,
         service.cinder,
-        bdm,
-        str(uuid.uuid4()),
-        availability_zone=None,
+        creation.create(service.ctxt, service.cinder, order),
         patience=PATIENCE,
     )
     assert volume.status == "available"
     assert volume.size_gib == 1
     assert volume.volume_type == source.volume_type
     assert volume.snapshot_id == snapshot_id
-    assert bdm.volume_id == volume.id
     with pytest.raises(exceptions.InvalidVolume):
         service.cinder.delete_volume(service.ctxt, source_id)
 

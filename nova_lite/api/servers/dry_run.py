@@ -45,8 +45,8 @@ def plan(
     """
     first = wishes[0]
     own = [device.obj_clone() for device in first.block_devices.objects]
-    naming.assign(own, keep=True)
     spec = first.request_spec
+    naming.assign(own, spec.image.properties)
     return {
         "servers": len(wishes),
         "charged": {

@@ -4,7 +4,6 @@ from nova_lite import objects
 from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
-from nova_lite.compute import volumes
 from nova_lite.states import DevicePhase
 from nova_lite.volume import removal
 
@@ -17,17 +16,10 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     (device,) = task.devices
     task.removed_devices.append(device.uuid)
     task.undo.add("release volume", _give_back, host, task, device)
-    with task.step("connect_volume"):
-        way = volumes.connect(host, task, device)
-        host.conductor.save_block_device(task.ctxt, task.operation, device)
-    with task.step("plug"):
-        task.undo.add("unplug", host.driver.volumes.unplug, task.instance.uuid, device.volume_id)
-        host.driver.volumes.plug(task.instance.uuid, types.volume(device))
-        device.phase = DevicePhase.PLUGGED.value
-        task.save_device(device)
-    with task.step("complete_attachment"):
-        way.complete(task.ctxt, device)
-        task.save_device(device)
+    types.volume_of(device, host).attach(
+        task,
+        before_plug=lambda: host.conductor.save_block_device(task.ctxt, task.operation, device),
+    )
     task.removed_devices.remove(device.uuid)
 
 

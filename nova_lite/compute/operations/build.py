@@ -1,5 +1,7 @@
 """Build a server: claim room, prepare its block devices, start its guest."""
 
+import dataclasses
+import functools
 import logging
 
 from nova_lite import exceptions
@@ -8,7 +10,6 @@ from nova_lite import states
 from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
-from nova_lite.compute import volumes
 from nova_lite.virt import interface
 from nova_lite.virt.configdrive import content
 
@@ -41,15 +42,18 @@ def run(
         host.resources.claim(instance, spec)
         task.undo.add("release claim", host.resources.release, instance.uuid)
 
-    for device in task.devices:
-        if device.is_volume:
-            _prepare_volume(host, task, device)
-    info = types.block_device_info(instance, task.devices)
+    disks = [types.disk_of(device, host) for device in task.devices]
+    for disk in disks:
+        if isinstance(disk, types.VolumeDisk):
+            _attach(host, task, disk)
+    info = types.block_device_info(instance, disks)
 
     root_image = None
     if not instance.boots_from_volume:
         with task.step("fetch_image"):
             root_image = _fetch_image(host, task, spec.image)
+        root = next(disk for disk in disks if isinstance(disk, types.LocalImageDisk))
+        root_image = dataclasses.replace(root_image, disk_bus=root.bdm.disk_bus)
     with task.step("create_disks"):
         task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
         host.driver.disks.create(instance, info, root_image)
@@ -70,41 +74,28 @@ def _fetch_image(
     return host.images.ensure(task.ctxt, image, host.glance.download, root_gib=root_gib)
 
 
-def _prepare_volume(
-    host: compute_host.ComputeHost,
-    task: compute_task.InstanceTask,
-    device: objects.BlockDeviceMapping,
+def _attach(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, disk: types.VolumeDisk
 ) -> None:
     doing = states.TaskState.BLOCK_DEVICE_MAPPING
-    if device.source_type != "volume":
+    if isinstance(disk, types.NewVolume):
         with task.step("create_volume", doing):
-            volumes.create(host, task, device)
-    with task.step("connect_volume", doing):
-        task.undo.add(
-            f"disconnect volume {device.volume_id}",
-            _hold,
-            host,
-            task,
-            device,
-        )
-        way = volumes.connect(host, task, device)
-    with task.step("complete_attachment", doing):
-        way.complete(task.ctxt, device)
-        task.save_device(device)
+            disk.create(task)
+    task.undo.add(f"disconnect volume {disk.bdm.volume_id}", _hold, host, task, disk)
+    disk.attach(task, doing)
 
 
 def _hold(
-    host: compute_host.ComputeHost,
-    task: compute_task.InstanceTask,
-    device: objects.BlockDeviceMapping,
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, disk: types.VolumeDisk
 ) -> None:
     if task.superseded:
         # The delete that took over releases the reservation it knows of: a new
         # one would be nobody's.
-        volumes.disconnect(host, task.ctxt, device)
+        disk.disconnect(task.ctxt)
     else:
-        volumes.disconnect_and_hold(host, task.ctxt, task.operation, device)
-    task.save_device(device)
+        save = functools.partial(host.conductor.save_block_device, task.ctxt, task.operation)
+        disk.hold(task.ctxt, task.instance.uuid, functools.partial(compute_task.insist, save))
+    task.save_device(disk.bdm)
 
 
 def _create_config_drive(
@@ -143,8 +134,10 @@ def _end_badly(
     """Everything is undone: another host, or the end."""
     if task.superseded or isinstance(error, ABORTS):
         for device in task.devices:
+            if not device.is_volume:
+                continue
             try:
-                volumes.discard_created(host, task.ctxt, device)
+                types.volume_of(device, host).discard(task.ctxt)
                 task.save_device(device)
             except exceptions.NovaLiteError as left:
                 LOG.warning("Volume %s is left behind: %s", device.volume_id, left.message)

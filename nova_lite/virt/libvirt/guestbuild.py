@@ -55,6 +55,8 @@ class GuestBuilder:
         config_drive = self._config_drive(files, image_meta, disks)
         if config_drive is not None:
             disks.append(config_drive)
+        # Guests count by place, so the first name gets the first one (S108).
+        disks.sort(key=lambda disk: (len(disk.target), disk.target))
         disks = places.assign(disks, self._conf.libvirt.num_pcie_ports)
         virt_type = self._virt_type()
         return xml.Domain(

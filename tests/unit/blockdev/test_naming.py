@@ -38,7 +38,29 @@ def test_a_users_name_is_advice() -> None:
     """S49."""
     devices = [device(**ROOT, device_name="/dev/vdq")]
     assert naming.assign(devices) == "/dev/vda"
-    assert naming.assign([device(**ROOT, device_name="/dev/vdq")], keep=True) == "/dev/vdq"
+
+
+@pytest.mark.parametrize(
+    ("fields", "properties", "bus", "name"),
+    [
+        ({}, {}, "virtio", "/dev/vda"),
+        ({"device_type": "cdrom"}, {}, "sata", "/dev/sda"),
+        ({"device_type": "floppy"}, {}, "fdc", "/dev/fda"),
+        ({"device_type": "lun"}, {}, "scsi", "/dev/sda"),
+        ({}, {"hw_disk_bus": "scsi"}, "scsi", "/dev/sda"),
+        ({"device_type": "cdrom"}, {"hw_disk_bus": "virtio"}, "sata", "/dev/sda"),
+        ({"device_type": "cdrom"}, {"hw_cdrom_bus": "scsi"}, "scsi", "/dev/sda"),
+        ({"disk_bus": "usb"}, {"hw_disk_bus": "scsi"}, "usb", "/dev/sda"),
+        ({}, {"hw_disk_bus": "punched cards"}, "virtio", "/dev/vda"),
+    ],
+)
+def test_the_bus_is_asked_for_or_the_images_or_the_usual_one(
+    fields: dict[str, object], properties: dict[str, str], bus: str, name: str
+) -> None:
+    """S48, S60."""
+    volume = device(**VOLUME, **fields)
+    naming.assign([volume], properties)
+    assert (volume.disk_bus, volume.device_name) == (bus, name)
 
 
 def test_no_root_no_name() -> None:

@@ -1,8 +1,13 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import uuid
 
 import pytest
@@ -65,17 +70,35 @@ def test_an_image_is_named_by_the_sha1_of_its_id(conf):
 
 
 def test_the_folder_has_the_configured_name(tmp_path):
-    conf = make_conf(tmp_path, libvirt__image_cache_subdirectory_name="cached")
+    conf = make_conf(tmp_path, image_cache__subdirectory_name="cached")
     image = cache.ImageCache(conf).ensure(CTXT, image_meta(), Store().download)
     assert pathlib.Path(image.path).parent.name == "cached"
 
 
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [
+        ("image_cache", "subdirectory_name"),
+        ("DEFAULT", "image_cache_subdirectory_name"),
+        ("libvirt", "image_cache_subdirectory_name"),
+    ],
+)
+def test_the_folders_option_has_an_old_name(tmp_path, group, option):
+    """S110."""
+    file = tmp_path / "nova_lite.conf"
+    file.write_text(f"[{group}]\n{option} = cached\n")
+    conf = conf_module.new(files=[str(file)], default__state_path=str(tmp_path))
+    assert cache.ImageCache(conf).path.name == "cached"
+    assert make_conf(tmp_path).image_cache.subdirectory_name == "_base"
+
+
 def test_fetched_once_by_many(conf):
     meta, images, store = image_meta(), cache.ImageCache(conf), Store()
-    threads = [concurrency.spawn(images.ensure, CTXT, meta, store.download) for _ in range(10)]
+    threads = [concurrency.spawn(images.ensure, CTXT, meta, store.download) for _ in range(100)]
     paths = {thread.wait().path for thread in threads}
     assert len(paths) == 1
     assert store.fetched == [meta.id]
+    assert len(files_in(images)) == 2
 
 
 def test_other_images_do_not_wait(conf):
@@ -197,3 +220,86 @@ def test_a_failed_conversion_leaves_nothing(conf):
     with pytest.raises(exceptions.DiskToolFailed, match="qemu-img"):
         images.ensure(CTXT, image_meta("qcow2"), Store(content).download)
     assert files_in(images) == []
+
+
+DAY_S = 86400
+
+
+def last_used(image, seconds_ago):
+    moment = time.time() - seconds_ago
+    os.utime(image.path, (moment, moment))
+
+
+def test_an_image_that_nobody_uses_ages_out(conf):
+    images, store = cache.ImageCache(conf), Store()
+    old, young, based_on = (images.ensure(CTXT, image_meta(), store.download) for _ in range(3))
+    last_used(old, DAY_S + 60)
+    last_used(young, DAY_S - 60)
+    last_used(based_on, 100 * DAY_S)
+    report = images.remove_unused({pathlib.Path(based_on.path).name})
+    assert report.removed == (pathlib.Path(old.path).name,)
+    assert report.removed_bytes == hostile.MIB
+    kept = sorted(pathlib.Path(image.path).name for image in (young, based_on))
+    assert sorted(report.kept) == kept
+    assert files_in(images) == sorted([*kept, *(f"{name}.json" for name in kept)])
+
+
+def test_a_use_makes_an_image_young(conf):
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    last_used(images.ensure(CTXT, meta, store.download), 2 * DAY_S)
+    images.ensure(CTXT, meta, store.download)
+    assert images.remove_unused(set()).removed == ()
+
+
+def test_an_image_that_aged_out_is_fetched_again(conf):
+    meta, images, store = image_meta(), cache.ImageCache(conf), Store()
+    last_used(images.ensure(CTXT, meta, store.download), 2 * DAY_S)
+    assert len(images.remove_unused(set()).removed) == 1
+    images.ensure(CTXT, meta, store.download)
+    assert len(store.fetched) == 2
+
+
+def test_only_images_are_removed(conf):
+    images = cache.ImageCache(conf)
+    assert images.remove_unused(set()).kept == ()
+    images.path.mkdir(parents=True)
+    for name in ("swap_64", "ephemeral_1_ext4", "notes.txt", "0123.part"):
+        (images.path / name).touch()
+        os.utime(images.path / name, (0, 0))
+    images.remove_unused(set())
+    assert len(files_in(images)) == 4
+
+
+FETCH = """
+import pathlib, sys, time
+from nova_lite import conf, objects
+from nova_lite.image import cache
+
+def download(ctxt, image_id, path):
+    with pathlib.Path(path).open("wb") as file:
+        file.write(b"half of the image")
+        file.flush()
+        print("half", flush=True)
+        time.sleep(600)
+
+images = cache.ImageCache(conf.new(files=[], default__state_path=sys.argv[1]))
+images.ensure(None, objects.ImageMeta(id=sys.argv[2], disk_format="raw"), download)
+"""
+
+
+def test_a_process_killed_in_the_middle_of_a_download(conf, tmp_path):
+    """kill -9 of a real process: the half is never taken for the image."""
+    meta, store = image_meta(), Store()
+    with subprocess.Popen(
+        [sys.executable, "-c", FETCH, str(tmp_path), meta.id], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"half\n"
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(10) == -signal.SIGKILL
+    images = cache.ImageCache(conf)
+    (half,) = files_in(images)
+    assert half.endswith(".part")
+    images.start()
+    assert files_in(images) == []
+    image = images.ensure(CTXT, meta, store.download)
+    assert pathlib.Path(image.path).read_bytes() == store.content

@@ -1,7 +1,6 @@
-"""Names, sources, zones and waits of new volumes."""
+"""Orders of new volumes, and the wait for them."""
 
 import typing
-import uuid
 from unittest import mock
 
 import pytest
@@ -9,11 +8,9 @@ import pytest
 from nova_lite import conf as nova_lite_conf
 from nova_lite import context
 from nova_lite import exceptions
-from nova_lite import objects
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
 
-SERVER = str(uuid.UUID(int=1))
 QUICK = creation.Patience(timeout_s=0.2, timeout_per_gib_s=0)
 CTXT = context.RequestContext(overwrite=False)
 
@@ -37,18 +34,10 @@ def volume_of(status: str = "available", **fields: typing.Any) -> cinder.Volume:
     return cinder.Volume(**values)
 
 
-def mapping_of(source_type: str, **fields: typing.Any) -> objects.BlockDeviceMapping:
-    return objects.BlockDeviceMapping(
-        uuid=str(uuid.uuid4()), source_type=source_type, destination_type="volume", **fields
-    )
-
-
 @pytest.fixture(name="client")
 def fixture_client() -> mock.NonCallableMagicMock:
     client = mock.create_autospec(cinder.CinderClient, instance=True)
-    client.create_volume.return_value = volume_of("creating")
     client.get_volume.return_value = volume_of()
-    client.get_snapshot.return_value = cinder.Snapshot("s1", "source", 3, "available", None)
     return client
 
 
@@ -58,74 +47,16 @@ def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creation, "LAST_POLL_S", 0.01)
 
 
-def create(
-    client: typing.Any, bdm: objects.BlockDeviceMapping, **options: typing.Any
-) -> cinder.Volume:
-    options = {"availability_zone": None, "patience": QUICK} | options
-    return creation.create_and_wait(CTXT, client, bdm, SERVER, **options)
-
-
-def test_blank(client: mock.NonCallableMagicMock) -> None:
-    """S66, S187: one create without source, named after the server."""
-    bdm = mapping_of("blank", volume_size=2, volume_type="slow")
-    assert create(client, bdm).status == "available"
-    client.create_volume.assert_called_once_with(
-        CTXT,
-        2,
-        name=f"{SERVER}-blank-vol",
-        description="",
-        image_id=None,
-        snapshot_id=None,
-        volume_type="slow",
-        availability_zone=None,
-    )
-    assert bdm.volume_id == "v1"
-
-
-def test_image(client: mock.NonCallableMagicMock) -> None:
-    """S65, S186, and S188: the zone is passed on."""
-    create(client, mapping_of("image", image_id="i1", volume_size=2), availability_zone="az1")
-    client.create_volume.assert_called_once_with(
-        CTXT,
-        2,
-        name="",
-        description="",
-        image_id="i1",
-        snapshot_id=None,
-        volume_type=None,
-        availability_zone="az1",
-    )
-
-
-def test_snapshot(client: mock.NonCallableMagicMock) -> None:
-    """S64, S185: the snapshot's size and its source's type."""
-    client.get_volume.side_effect = [volume_of(volume_type="gold"), volume_of()]
-    create(client, mapping_of("snapshot", snapshot_id="s1"))
-    client.create_volume.assert_called_once_with(
-        CTXT,
-        3,
-        name="",
-        description="",
-        image_id=None,
-        snapshot_id="s1",
-        volume_type="gold",
-        availability_zone=None,
-    )
-
-
-def test_a_volume_that_exists_is_only_waited_for(client: mock.NonCallableMagicMock) -> None:
-    """S189: a repeated build makes no second volume."""
-    client.get_volume.side_effect = [volume_of("downloading"), volume_of()]
-    create(client, mapping_of("blank", volume_size=2, volume_id="v1"))
-    client.create_volume.assert_not_called()
+def wait(client: typing.Any, volume: cinder.Volume, **options: typing.Any) -> cinder.Volume:
+    return creation.wait_until_available(CTXT, client, volume, **{"patience": QUICK} | options)
 
 
 def test_progress_is_reported_while_cinder_works(client: mock.NonCallableMagicMock) -> None:
     client.get_volume.side_effect = [volume_of("creating"), volume_of("downloading"), volume_of()]
     seen: list[str] = []
-    create(
+    wait(
         client,
-        mapping_of("blank", volume_size=2),
+        volume_of("creating"),
         on_progress=lambda volume, waited_s: seen.append(volume.status),
     )
     assert seen == ["creating", "downloading", "available"]
@@ -134,23 +65,21 @@ def test_progress_is_reported_while_cinder_works(client: mock.NonCallableMagicMo
 @pytest.mark.parametrize("status", ["error", "deleting", "error_extending"])
 def test_a_failed_volume_is_told(client: mock.NonCallableMagicMock, status: str) -> None:
     client.get_volume.return_value = volume_of(status)
-    bdm = mapping_of("blank", volume_size=2)
     with pytest.raises(exceptions.VolumeNotCreated, match=status):
-        create(client, bdm)
-    assert bdm.volume_id == "v1"
+        wait(client, volume_of("creating"))
     client.delete_volume.assert_not_called()
 
 
 def test_the_wait_ends(client: mock.NonCallableMagicMock) -> None:
     client.get_volume.return_value = volume_of("creating")
     with pytest.raises(exceptions.VolumeNotCreated, match="creating"):
-        create(client, mapping_of("blank", volume_size=2))
+        wait(client, volume_of("creating"))
 
 
 def test_a_volume_deleted_meanwhile_is_told(client: mock.NonCallableMagicMock) -> None:
     client.get_volume.side_effect = exceptions.VolumeNotFound(volume_id="v1")
     with pytest.raises(exceptions.VolumeNotCreated, match="deleted"):
-        create(client, mapping_of("blank", volume_size=2))
+        wait(client, volume_of("creating"))
 
 
 def test_a_cinder_that_is_away_for_a_moment_is_waited_for(
@@ -158,7 +87,7 @@ def test_a_cinder_that_is_away_for_a_moment_is_waited_for(
 ) -> None:
     away = exceptions.RemoteServiceError(service="Cinder", reason="restarting")
     client.get_volume.side_effect = [away, away, volume_of()]
-    assert create(client, mapping_of("blank", volume_size=2)).status == "available"
+    assert wait(client, volume_of("creating")).status == "available"
 
 
 def test_the_limit_grows_with_the_size() -> None:
@@ -173,9 +102,10 @@ def test_the_limit_grows_with_the_size() -> None:
     assert patience.limit_s(11) == 150
 
 
-@pytest.mark.parametrize(("source_type", "size"), [("volume", 1), ("image", None), ("blank", 0)])
-def test_what_cannot_be_made_is_refused(
-    client: mock.NonCallableMagicMock, source_type: str, size: int | None
+@pytest.mark.parametrize("size_gib", [None, 0])
+def test_a_volume_without_a_size_is_refused(
+    client: mock.NonCallableMagicMock, size_gib: int | None
 ) -> None:
     with pytest.raises(exceptions.InvalidBlockDevice):
-        create(client, mapping_of(source_type, volume_size=size))
+        creation.create(CTXT, client, creation.Order(size_gib))
+    client.create_volume.assert_not_called()

@@ -9,6 +9,7 @@ never changes afterwards.
 import collections.abc
 import os
 import pathlib
+import re
 import subprocess
 
 from oslo_config import cfg
@@ -16,6 +17,7 @@ from oslo_config import cfg
 from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import locks
+from nova_lite.image import aging
 from nova_lite.virt import sizes
 from nova_lite.virt.libvirt.disks import plan
 
@@ -29,19 +31,21 @@ _MAKE_FILESYSTEM = {
 }
 _MAKE_TIMEOUT_S = 300
 _FILE_MODE = 0o644
+_MADE_NAME = re.compile(r"ephemeral_\d+_\w+|swap_\d+")
 
 
 class BaseFiles:
     """The folder of base files on one host."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        instances = pathlib.Path(conf.compute.instances_path)
-        self.path = instances / conf.libvirt.image_cache_subdirectory_name
+        self._conf = conf
+        self.path = pathlib.Path(conf.compute.instances_path) / conf.image_cache.subdirectory_name
         self._locks = locks.Locks()
 
     def ensure(self, content: plan.Content) -> tuple[pathlib.Path, str]:
         """The base file for ``content``, made if it is not there, and its format.
 
+        :raises nova_lite.exceptions.InvalidBlockDevice: nobody knows how to make it.
         :raises nova_lite.exceptions.DiskToolFailed: it cannot be made.
         """
         if isinstance(content, plan.ImageContent):
@@ -51,9 +55,21 @@ class BaseFiles:
             return self._made(content.base_name, size_bytes, ("mkswap",)), "raw"
         command = _MAKE_FILESYSTEM.get(content.filesystem)
         if command is None:
-            reason = f"there is no way to make a {content.filesystem!r} file system"
-            raise exceptions.DiskToolFailed(tool="mkfs", reason=reason)
+            known = ", ".join(_MAKE_FILESYSTEM)
+            raise exceptions.InvalidBlockDevice(
+                reason=f"this host makes no file system {content.filesystem!r} on a disk; "
+                f"use one of {known}."
+            )
         return self._made(content.base_name, content.size_gib * sizes.GIB, command), "raw"
+
+    def remove_unused(self, in_use: collections.abc.Container[str]) -> aging.Report:
+        """Remove empty file systems and swap spaces that no disk is based on and
+        nobody used for a while."""
+        if not self.path.exists():
+            return aging.Report()
+        made = [path for path in self.path.iterdir() if _MADE_NAME.fullmatch(path.name)]
+        minimum_age_s = self._conf.image_cache.minimum_age_s
+        return aging.remove_unused(made, in_use, minimum_age_s, self._locks)
 
     def _made(
         self, name: str, size_bytes: int, command: collections.abc.Sequence[str]
@@ -63,6 +79,7 @@ class BaseFiles:
         # and both files are equally good.
         with self._locks.hold(name, "make a base file"):
             if path.exists():
+                aging.use(path)
                 return path
             self.path.mkdir(parents=True, exist_ok=True)
             temporary = durable.temporary_for(path)

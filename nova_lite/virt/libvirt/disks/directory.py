@@ -2,14 +2,19 @@
 
 import collections.abc
 import json
+import os
 import pathlib
 import shutil
+import struct
 import uuid
 
 from oslo_config import cfg
 
 from nova_lite import durable
 from nova_lite import exceptions
+
+_QCOW2_HEADER = struct.Struct(">4sIQI")
+"""Magic, version, offset and length of the backing file's name."""
 
 
 class InstanceDirectory:
@@ -63,6 +68,32 @@ class InstanceDirectory:
         except KeyError:
             reason = f"{self._info} has no format for {file_name}"
             raise exceptions.HypervisorError(reason=reason) from None
+
+    def bases(self) -> set[str]:
+        """Names of the base files its disks are on.
+
+        Read from the headers of files that are qcow2 on record: QEMU alone
+        writes those, never a guest.
+        """
+        qcow2 = (self.path_of(name) for name, fmt in self.formats().items() if fmt == "qcow2")
+        names = {_backing_file(path) for path in qcow2}
+        return {pathlib.Path(name).name for name in names if name}
+
+
+def _backing_file(path: pathlib.Path) -> str | None:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        # On record, but not made yet, or removed just now.
+        return None
+    with file:
+        magic, _version, offset, size = _QCOW2_HEADER.unpack(file.read(_QCOW2_HEADER.size))
+        if magic != b"QFI\xfb":
+            raise exceptions.HypervisorError(reason=f"{path} is recorded as qcow2 and is not")
+        if not offset:
+            return None
+        file.seek(offset)
+        return os.fsdecode(file.read(size))
 
 
 def list_instances(conf: cfg.ConfigOpts) -> list[str]:

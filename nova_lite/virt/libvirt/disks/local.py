@@ -7,6 +7,7 @@ from oslo_config import cfg
 from nova_lite import concurrency
 from nova_lite import durable
 from nova_lite import objects
+from nova_lite.image import aging
 from nova_lite.image import convert
 from nova_lite.virt import interface
 from nova_lite.virt import naming
@@ -71,6 +72,13 @@ class LocalDisks(interface.DiskOps):
     def list_instances(self) -> list[str]:
         """Servers that have a directory."""
         return directory.list_instances(self._conf)
+
+    def remove_unused_bases(self) -> tuple[set[str], aging.Report]:
+        """Nothing is removed unless every server's disks could be looked at."""
+        in_use: set[str] = set()
+        for instance_uuid in self.list_instances():
+            in_use |= directory.InstanceDirectory(self._conf, instance_uuid).bases()
+        return in_use, self._bases.remove_unused(in_use)
 
     def _make(self, disk: plan.LocalDisk, files: directory.InstanceDirectory) -> None:
         base, base_format = self._bases.ensure(disk.content)

@@ -96,7 +96,7 @@ def _root(
     return LocalDisk(
         file_name="disk",
         target=naming.target_name(block_device_info["root_device_name"] or "/dev/vda"),
-        bus=None,
+        bus=image.disk_bus,
         size_bytes=sizes.root_size_bytes(instance, image),
         content=ImageContent(image.path, image.disk_format),
         is_root=True,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -206,12 +207,113 @@ def test_a_base_file_is_made_once(make_conf, image):
     assert {path.name: path.stat().st_ino for path in base.iterdir()} == before
 
 
-def test_an_unknown_file_system_is_refused(make_conf):
+MAGIC = {
+    "ext2": (0x438, b"\x53\xef"),
+    "ext3": (0x438, b"\x53\xef"),
+    "ext4": (0x438, b"\x53\xef"),
+    "xfs": (0, b"XFSB"),
+    "vfat": (510, b"\x55\xaa"),
+}
+
+
+@pytest.mark.parametrize("filesystem", MAGIC)
+def test_file_systems_are_really_made(make_conf, filesystem):
+    """S47, S68, S105."""
+    if shutil.which(f"mkfs.{filesystem}", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        pytest.skip(f"no mkfs.{filesystem}")
+    conf, instance = make_conf(), factories.instance()
+    ephemeral = factories.ephemeral_device("vdb", 1, filesystem)
+    info = factories.block_device_info(ephemerals=[ephemeral])
+    local.LocalDisks(conf).create(instance, info, None)
+    base = pathlib.Path(conf.compute.instances_path) / "_base" / f"ephemeral_1_{filesystem}"
+    offset, magic = MAGIC[filesystem]
+    with base.open("rb") as file:
+        file.seek(offset)
+        assert file.read(len(magic)) == magic
+
+
+def test_the_swap_signature_is_really_made(make_conf):
+    """S68, S73, S106."""
+    conf = make_conf()
+    info = factories.block_device_info(swap=factories.swap_device("vdb", 16))
+    local.LocalDisks(conf).create(factories.instance(), info, None)
+    swap = pathlib.Path(conf.compute.instances_path) / "_base" / "swap_16"
+    assert swap.read_bytes()[4086:4096] == b"SWAPSPACE2"
+
+
+@pytest.mark.parametrize("filesystem", ["ntfs", "swap; rm -rf /", "", "../ext4"])
+def test_an_unknown_file_system_is_refused(make_conf, filesystem):
+    """S47: with a reason that names it and what there is."""
     info = factories.block_device_info(
-        ephemerals=[factories.ephemeral_device("vdb", 1, "ntfs; rm -rf /")]
+        ephemerals=[factories.ephemeral_device("vdb", 1, filesystem or "minix")]
     )
-    with pytest.raises(exceptions.DiskToolFailed, match="ntfs"):
-        local.LocalDisks(make_conf()).create(factories.instance(), info, None)
+    conf = make_conf()
+    with pytest.raises(exceptions.InvalidBlockDevice, match="ext4") as caught:
+        local.LocalDisks(conf).create(factories.instance(), info, None)
+    assert (filesystem or "minix") in str(caught.value)
+    base = pathlib.Path(conf.compute.instances_path) / "_base"
+    assert not base.exists() or list(base.iterdir()) == []
+
+
+def age_all(conf):
+    base = pathlib.Path(conf.compute.instances_path) / "_base"
+    for path in base.iterdir():
+        os.utime(path, (0, 0))
+    return base
+
+
+def test_a_base_file_that_a_disk_is_on_never_goes(make_conf, image):
+    conf = make_conf()
+    create_all(conf, image)
+    disks, base = local.LocalDisks(conf), age_all(conf)
+    in_use, report = disks.remove_unused_bases()
+    image_base = hashlib.sha1(image.image_id.encode()).hexdigest()
+    assert in_use == {image_base, "ephemeral_1_ext4", "ephemeral_1_vfat", "swap_16"}
+    assert report.removed == ()
+    assert {path.name for path in base.iterdir()} == in_use
+
+
+def test_base_files_of_servers_that_are_gone_age_out(make_conf, image):
+    conf = make_conf()
+    instance = create_all(conf, image)
+    disks = local.LocalDisks(conf)
+    disks.remove(instance.uuid)
+    assert disks.remove_unused_bases()[1].removed == ()  # they were used just now
+    base = age_all(conf)
+    in_use, report = disks.remove_unused_bases()
+    assert in_use == set()
+    assert sorted(report.removed) == ["ephemeral_1_ext4", "ephemeral_1_vfat", "swap_16"]
+    assert [path.name for path in base.iterdir()] == [pathlib.Path(image.path).name]
+
+
+def test_full_copies_are_on_no_base(make_conf, image):
+    conf = make_conf(libvirt__images_type="raw")
+    create_all(conf, image)
+    assert local.LocalDisks(conf).remove_unused_bases()[0] == set()
+
+
+def test_nothing_goes_while_a_disk_cannot_be_read(make_conf, image):
+    conf = make_conf()
+    files = files_of(conf, create_all(conf, image))
+    files.path_of("disk").write_bytes(b"x" * 512)
+    base = age_all(conf)
+    before = sorted(base.iterdir())
+    with pytest.raises(exceptions.HypervisorError, match="recorded as qcow2"):
+        local.LocalDisks(conf).remove_unused_bases()
+    assert sorted(base.iterdir()) == before
+
+
+def test_servers_live_where_the_option_says(tmp_path, make_conf):
+    """S94, S109: nowhere else, and nothing before they are made."""
+    place = tmp_path / "elsewhere"
+    conf = make_conf(compute__instances_path=str(place))
+    disks = local.LocalDisks(conf)
+    assert not place.exists()
+    instance = factories.instance()
+    info = factories.block_device_info(swap=factories.swap_device("vdb", 16))
+    disks.create(instance, info, None)
+    assert sorted(path.name for path in place.iterdir()) == sorted(["_base", instance.uuid])
+    assert (place / instance.uuid / "disk.swap").exists()
 
 
 def test_only_servers_are_listed(make_conf, image):
