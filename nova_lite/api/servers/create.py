@@ -56,6 +56,8 @@ def create(req: request.Request) -> request.Response:
     destination = _destination(req, wanted)
     flavor = _flavor(req, str(wanted["flavorRef"]))
     source = devices.resolve(req, wanted, flavor, count=most)
+    if most > 1:
+        most = _room(req, flavor, least, most)
 
     hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
     wishes = _wishes(req, wanted, flavor, source, destination, hints, most)
@@ -275,6 +277,21 @@ def _copy(device: objects.BlockDeviceMapping, instance_uuid: str) -> objects.Blo
     return own
 
 
+def _room(req: request.Request, flavor: objects.Flavor, least: int, most: int) -> int:
+    """Servers worth preparing; what counts is asked again when they are recorded.
+
+    :raises exceptions.QuotaExceeded: not even ``least``.
+    """
+    with req.database.api.read() as tx:
+        return quotas.room_for(
+            tx, req.conf, req.ctxt.project_id, each=_amount(flavor), least=least, most=most
+        )
+
+
+def _amount(flavor: objects.Flavor) -> quotas.Amount:
+    return quotas.Amount(1, flavor.vcpus, flavor.memory_mib)
+
+
 def _record(
     req: request.Request,
     wishes: list[objects.BuildRequest],
@@ -302,7 +319,7 @@ def _record_in(
         tx,
         req.conf,
         project_id,
-        each=quotas.Amount(1, flavor.vcpus, flavor.memory_mib),
+        each=_amount(flavor),
         least=least,
         most=len(wishes),
     )
