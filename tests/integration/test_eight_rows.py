@@ -1,4 +1,4 @@
-"""The table of destinations and sources (S63-S68), each row with a real guest.
+"""The table of destinations and sources, each row with a real guest.
 
 Everything is asked for through the unmodified ``openstack`` client; what a disk
 really is, the guest says on its console: name, serial, size, file system.

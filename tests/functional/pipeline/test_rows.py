@@ -1,4 +1,4 @@
-"""The table of destinations and sources (S63-S68) through the whole pipeline, on
+"""The table of destinations and sources through the whole pipeline, on
 the fake driver; with real guests it is in tests/integration/test_eight_rows.py."""
 
 import collections.abc

@@ -1,4 +1,4 @@
-"""Local disks as qemu-img sees them (S85-S106)."""
+"""Local disks as qemu-img sees them."""
 
 import hashlib
 import json
