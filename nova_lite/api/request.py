@@ -123,7 +123,7 @@ class Request:
             raise faults.UnsupportedMediaType()
         try:
             return json.loads(raw) if raw else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise exceptions.InvalidInput("Malformed request body") from error
 
     def body(self, schemas: validation.Schemas) -> dict[str, typing.Any]:

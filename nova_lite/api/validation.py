@@ -22,6 +22,9 @@ from nova_lite.api import microversion
 
 Schema: typing.TypeAlias = dict[str, typing.Any]
 
+MAX_INT = 0x7FFFFFFF
+"""The greatest number that all databases keep in an integer column."""
+
 FORMATS = jsonschema.FormatChecker(formats=())
 
 
@@ -30,9 +33,19 @@ def _is_uuid(value: object) -> bool:
     return not isinstance(value, str) or uuidutils.is_uuid_like(value)
 
 
-@FORMATS.checks("date-time", raises=ValueError)
+# In UTC it may be before the first year or after the last.
+@FORMATS.checks("date-time", raises=(ValueError, OverflowError))
 def _is_time(value: object) -> bool:
-    return not isinstance(value, str) or bool(timeutils.parse_isotime(value))
+    return not isinstance(value, str) or bool(
+        timeutils.normalize_time(timeutils.parse_isotime(value))
+    )
+
+
+@FORMATS.checks("column-integer")
+def _fits_column(value: object) -> bool:
+    # What is no number the pattern beside it refuses.
+    digits = value.lstrip("-") if isinstance(value, str) else ""
+    return not (digits.isascii() and digits.isdigit()) or int(digits[:21]) <= MAX_INT
 
 
 @FORMATS.checks("ipv4")
@@ -156,11 +169,15 @@ METADATA: Schema = {
 
 
 def integer(minimum: int | None = None, maximum: int | None = None) -> Schema:
-    """A whole number or its digits in a string (range is checked for both)."""
-    limits = {"minimum": minimum, "maximum": maximum}
-    number = {"type": "integer"} | {k: v for k, v in limits.items() if v is not None}
-    pattern = "^[0-9]+$" if minimum is not None and minimum >= 0 else "^-?[0-9]+$"
-    return {"anyOf": [number, {"type": "string", "pattern": pattern, "maxLength": 20}]}
+    """A whole number that a column can hold, or its digits in a string."""
+    number: Schema = {
+        "type": "integer",
+        "minimum": -MAX_INT if minimum is None else minimum,
+        "maximum": MAX_INT if maximum is None else maximum,
+    }
+    pattern = "^[0-9]{1,20}$" if minimum is not None and minimum >= 0 else "^-?[0-9]{1,20}$"
+    digits = {"type": "string", "allOf": [{"pattern": pattern}, {"format": "column-integer"}]}
+    return {"anyOf": [number, digits]}
 
 
 def obj(
@@ -188,5 +205,5 @@ def one(item: Schema | None = None) -> Schema:
     return {"type": "array", "items": item or {"type": "string"}, "maxItems": 1}
 
 
-DIGITS: Schema = {"type": "string", "pattern": "^[0-9]+$"}
+DIGITS: Schema = {"type": "string", "pattern": "^[0-9]+$", "maxLength": 19}
 PAGING: Schema = {"limit": many(DIGITS), "marker": many()}

@@ -65,7 +65,7 @@ def _is_public_filter(req: request.Request, query: request.Query) -> bool | None
 
 def _number(query: request.Query, name: str) -> int:
     text = query.get(name, ["0"])[-1]
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise exceptions.InvalidInput(f"Invalid {name} filter [{text}]")
     return int(text)
 

@@ -49,9 +49,9 @@ def _list(req: request.Request, path: str, view: typing.Any) -> View:
             for item, pair in zip(items, pairs, strict=True)
         ]
     body: View = {"hypervisors": items}
-    links = paging.next_links(req, query, path, items, str(items[-1]["id"]) if items else None)
-    if is_paged and links:
-        body["hypervisors_links"] = links
+    if is_paged and items:
+        links = paging.next_links(req, query, path, items, str(items[-1]["id"]))
+        body |= {"hypervisors_links": links} if links else {}
     return body
 
 

@@ -13,6 +13,7 @@ from oslo_utils import timeutils
 from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import status
 from nova_lite.db.queries import listing
@@ -237,13 +238,16 @@ def _boolean(name: str, value: str) -> bool:
 
 def _integer(name: str, value: str) -> int:
     try:
-        return int(value)
+        number = int(value)
     except ValueError as error:
         raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}") from error
+    if abs(number) > validation.MAX_INT:
+        raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}")
+    return number
 
 
 def _time(name: str, value: str) -> typing.Any:
     try:
         return timeutils.normalize_time(timeutils.parse_isotime(value))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}") from error
