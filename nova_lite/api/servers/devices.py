@@ -11,7 +11,9 @@ from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.api import microversion
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import policy
+from nova_lite.api.servers import schemas
 from nova_lite.blockdev import limits
 from nova_lite.blockdev import naming
 from nova_lite.blockdev import parse
@@ -217,10 +219,20 @@ def _image_of_root(resolver: Resolver, root: objects.BlockDeviceMapping) -> obje
         container_format=metadata.pop("container_format", None),
         size_bytes=volume.size_gib * 1024**3,
         checksum=metadata.pop("checksum", None),
-        min_disk_gib=int(metadata.pop("min_disk", 0) or 0),
-        min_ram_mib=int(metadata.pop("min_ram", 0) or 0),
+        min_disk_gib=_number(volume_id, metadata, "min_disk"),
+        min_ram_mib=_number(volume_id, metadata, "min_ram"),
         properties=metadata,
     )
+
+
+def _number(volume_id: str, metadata: dict[str, typing.Any], key: str) -> int:
+    """Takes ``key`` out of a volume's image metadata, which its owner can set."""
+    text = str(metadata.pop(key, None) or 0)
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise exceptions.InvalidBlockDevice(
+            reason=f"volume {volume_id} has {key} {text!r} in its image metadata; set a number."
+        )
+    return int(text)
 
 
 def _check_image(
@@ -266,11 +278,16 @@ def _image_defined(image: objects.ImageMeta | None) -> parse.Devices:
     if image is None:
         return []
     rows = _json_list(image, "block_device_mapping")
-    virtual = [
-        {"virtual_name": row.get("virtual"), "device_name": row.get("device")}
-        for row in _json_list(image, "mappings")
-        if str(row.get("virtual", "")).startswith(("swap", "ephemeral"))
-    ]
+    virtual = _checked(
+        image,
+        "mappings",
+        schemas.IMAGE_ROWS_V1,
+        [
+            {"virtual_name": row.get("virtual"), "device_name": row.get("device")}
+            for row in _json_list(image, "mappings")
+            if str(row.get("virtual", "")).startswith(("swap", "ephemeral"))
+        ],
+    )
     devices = parse.parse_v1(virtual, image_id=None, image_has_root=True)
     if str(image.properties.get("bdm_v2", "")).lower() in ("true", "1", "yes"):
         cleaned = [
@@ -281,8 +298,11 @@ def _image_defined(image: objects.ImageMeta | None) -> parse.Devices:
             }
             for row in rows
         ]
+        cleaned = _checked(image, "block_device_mapping", schemas.IMAGE_ROWS_V2, cleaned)
         return [*devices, *parse.parse_v2(cleaned, has_image_ref=True)]
-    own = parse.parse_v1(rows, image_id=None, image_has_root=True)
+    known = [{key: value for key, value in row.items() if key in schemas.V1_KEYS} for row in rows]
+    known = _checked(image, "block_device_mapping", schemas.IMAGE_ROWS_V1, known)
+    own = parse.parse_v1(known, image_id=None, image_has_root=True)
     for device in own:
         if device.device_name == naming.DEFAULT_ROOT:
             device.boot_index = 0
@@ -290,6 +310,27 @@ def _image_defined(image: objects.ImageMeta | None) -> parse.Devices:
 
 
 _IMAGE_ROW_KEYS = parse.V2_FIELDS - {"uuid", "image_id", "snapshot_id", "volume_id"}
+
+
+def _checked(
+    image: objects.ImageMeta,
+    key: str,
+    rows_schemas: validation.Schemas,
+    rows: list[dict[str, typing.Any]],
+) -> list[dict[str, typing.Any]]:
+    """Rows from an image's property, by the rules for those of requests: anybody
+    can write an image's properties. Nova writes null for what is not set.
+
+    :raises exceptions.InvalidInput: names the image, the property and the reason.
+    """
+    found = [{k: v for k, v in row.items() if v is not None} for row in rows]
+    try:
+        rows_schemas.check(found, microversion.MAXIMUM)
+    except exceptions.InvalidInput as error:
+        raise exceptions.InvalidInput(
+            f"Image {image.id}, property {key}: {error.message}"
+        ) from error
+    return found
 
 
 def _json_list(image: objects.ImageMeta, key: str) -> list[dict[str, typing.Any]]:
@@ -300,7 +341,7 @@ def _json_list(image: objects.ImageMeta, key: str) -> list[dict[str, typing.Any]
     value = image.properties.get(key) or []
     try:
         rows = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         rows = None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise exceptions.InvalidInput(f"Image {image.id} has a malformed property {key}.")

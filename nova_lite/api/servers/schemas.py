@@ -81,6 +81,13 @@ def _bdm_v2(*, tag: bool, volume_type: bool) -> Schema:
     return obj(properties)
 
 
+V1_KEYS = frozenset(_bdm_v1()["properties"])
+IMAGE_ROWS_V1 = validation.Schemas(("2.1", None, {"type": "array", "items": _bdm_v1()}))
+IMAGE_ROWS_V2 = validation.Schemas(
+    ("2.1", None, {"type": "array", "items": _bdm_v2(tag=True, volume_type=True)})
+)
+
+
 def _networks(*, words: bool) -> Schema:
     rows = {"type": "array", "items": {"type": "object"}}
     return {"oneOf": [rows, {"type": "string", "enum": ["auto", "none"]}]} if words else rows
