@@ -59,6 +59,10 @@ def create(req: request.Request) -> request.Response:
     flavor = _flavor(req, str(wanted["flavorRef"]))
     keypair = _keypair(req, wanted)
     source = devices.resolve(req, wanted, flavor, count=most)
+    if most > 1:
+        # More than there is room for are not worth preparing.
+        with req.database.api.read() as tx:
+            most = _room(tx, req, flavor, least, most)
 
     hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
     wishes = _wishes(req, wanted, flavor, source, destination, hints, most)
@@ -68,7 +72,7 @@ def create(req: request.Request) -> request.Response:
         wish.instance.key_data = keypair.public_key if keypair else None
     if dry_run.is_asked_for(req):
         with req.database.api.read() as tx:
-            room = _room(tx, req, wishes, flavor, least)
+            room = _room(tx, req, flavor, least, len(wishes))
         return request.Response(200, {"dry_run": dry_run.plan(req, source, wishes[:room])})
     wishes = _record(req, wishes, flavor, least)
     _reserve(req, wishes)
@@ -319,7 +323,7 @@ def _record_in(
     least: int,
 ) -> list[objects.BuildRequest]:
     quotas.lock(tx, req.ctxt.project_id)
-    accepted = wishes[: _room(tx, req, wishes, flavor, least)]
+    accepted = wishes[: _room(tx, req, flavor, least, len(wishes))]
     owner = build_requests.API_OWNER if _to_reserve(accepted) else None
     build_requests.create(tx, req.ctxt, accepted, owner=owner)
     return accepted
@@ -328,11 +332,11 @@ def _record_in(
 def _room(
     tx: session.Connection,
     req: request.Request,
-    wishes: list[objects.BuildRequest],
     flavor: objects.Flavor,
     least: int,
+    most: int,
 ) -> int:
-    """How many of the servers quota leaves room for.
+    """How many servers, ``most`` at most, quota leaves room for.
 
     :raises exceptions.QuotaExceeded: fewer than ``least``.
     """
@@ -342,7 +346,7 @@ def _room(
         req.ctxt.project_id,
         each=quotas.Amount(1, flavor.vcpus, flavor.memory_mib),
         least=least,
-        most=len(wishes),
+        most=most,
     )
 
 
