@@ -5,6 +5,7 @@ refusal Cinder's database and ours are compared with what they were; what is
 accepted is built, deleted again, and must leave nothing either.
 """
 
+import json
 import os
 import typing
 import urllib.parse
@@ -399,3 +400,95 @@ def test_lists(
     status, answer = running.call("GET", f"{path}?{text}", version=version)
     if not is_refusal(status, answer):
         assert status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"power_state": str(2**63)}, 400),
+        ({"launch_index": "9" * 40}, 400),
+        ({"limit": "9" * 5000}, 400),
+        ({"limit": str(2**31)}, 200),
+        ({"changes-since": "0001-01-01T00:00:00+23:59"}, 400),
+        ({"launched_at": "0001-01-01T00:00:00+23:59"}, 400),
+        ({"name": "("}, 400),
+        ({"name": "\x00"}, 200),
+        ({"marker": "\x00"}, 400),
+    ],
+)
+def test_odd_query(running: clouds.Cloud, query: dict[str, str], expected: int) -> None:
+    """Values that broke something once."""
+    text = urllib.parse.urlencode(query)
+    for path in ("/servers", "/servers/detail"):
+        status, answer = running.call("GET", f"{path}?{text}")
+        is_refusal(status, answer)
+        assert status == expected, answer
+
+
+def test_limit_where_there_are_no_pages(running: clouds.Cloud) -> None:
+    """Hypervisors come in pages from 2.33 on; before, the parameter is unread."""
+    for version, expected in (("2.32", 200), ("2.33", 400)):
+        status, _ = running.call("GET", "/os-hypervisors?limit=x", version=version)
+        assert status == expected
+
+
+ROWS_OF_IMAGES: list[typing.Any] = [
+    "x", "{}", "[1]", "[{}]", [{"source_type": 5}], [{"device_name": 5, "volume_id": "x"}],
+    [{"source_type": "snapshot", "snapshot_id": {}, "boot_index": []}], "[" * 90000,
+    [{"no_device": {}}], [{"virtual": "swap", "device": 7}], [{"boot_index": 1e300}],
+    [{"volume_size": 1e300, "device_name": "vda", "volume_id": "x"}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["block_device_mapping", "mappings"])
+@pytest.mark.parametrize("flag", ["", "true"])
+@pytest.mark.parametrize("number", range(len(ROWS_OF_IMAGES)))
+def test_image_with_odd_mappings(
+    running: clouds.Cloud, ids: dict[str, str], key: str, flag: str, number: int
+) -> None:
+    """B5: anybody can write an image's properties."""
+    rows = ROWS_OF_IMAGES[number]
+    del ids
+    value = rows if isinstance(rows, str) else json.dumps(rows)
+    image = running.image("odd", 512, bdm_v2=flag, **{key: value})
+    body = {"name": "a", "flavorRef": "1", "imageRef": image, "networks": "none"}
+    before = running.world()
+    status, answer = running.call("POST", "/servers", {"server": body})
+    if is_refusal(status, answer):
+        assert running.world_now() == before
+    else:
+        # Rows of ``mappings`` that name no swap or ephemeral disk are not for us.
+        assert key == "mappings"
+        server = answer["server"]["id"]
+        running.active(server)
+        running.ok("DELETE", f"/servers/{server}")
+        running.wait_gone(server)
+    running.ok("DELETE", f"/images/{image}", service="image")
+
+
+def test_more_servers_than_anybody_has_room_for(
+    running: clouds.Cloud, sources: conftest.Sources
+) -> None:
+    """Refused, or cut to the quota, before anything is prepared."""
+    body = {"name": "a", "flavorRef": "1", "imageRef": sources.image, "networks": "none"}
+    before = running.world()
+    for count in (10**20, str(10**19)):
+        status, answer = running.call("POST", "/servers", {"server": body | {"min_count": count}})
+        assert is_refusal(status, answer)
+    running.ok("PUT", "/os-quota-sets/demo", {"quota_set": {"instances": 3}})
+    try:
+        status, answer = running.call(
+            "POST", "/servers", {"server": body | {"min_count": 2**31 - 1}}
+        )
+        assert status == 403
+    finally:
+        running.ok("DELETE", "/os-quota-sets/demo")
+    assert running.world() == before
+
+
+def test_body_nested_without_end(running: clouds.Cloud) -> None:
+    nested: typing.Any = []
+    for _ in range(900):
+        nested = [nested]
+    status, answer = running.call("POST", "/servers", nested)
+    assert is_refusal(status, answer)
