@@ -1,8 +1,8 @@
 """Requests made by hypothesis: never a 5xx, and a refusal leaves the world as it was.
 
-300 examples in the gate (150 of attachments); ``HYPOTHESIS_PROFILE=nightly`` makes 5,000. After each
-refusal Cinder's database and ours are compared with what they were; what is
-accepted is built, deleted again, and must leave nothing either.
+300 examples in the gate (150 of attachments); ``HYPOTHESIS_PROFILE=nightly`` makes
+5,000. After each refusal Cinder's database and ours are compared with what they
+were; what is accepted is built, deleted again, and must leave nothing either.
 """
 
 import json
