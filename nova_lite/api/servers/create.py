@@ -60,7 +60,7 @@ def create(req: request.Request) -> request.Response:
     keypair = _keypair(req, wanted)
     source = devices.resolve(req, wanted, flavor, count=most)
     if most > 1:
-        # Only those are prepared; what counts is asked again when they are recorded.
+        # More than there is room for are not worth preparing.
         with req.database.api.read() as tx:
             most = _room(tx, req, flavor, least, most)
 
@@ -336,7 +336,7 @@ def _room(
     least: int,
     most: int,
 ) -> int:
-    """How many of the servers quota leaves room for.
+    """How many servers, ``most`` at most, quota leaves room for.
 
     :raises exceptions.QuotaExceeded: fewer than ``least``.
     """

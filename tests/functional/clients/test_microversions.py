@@ -255,8 +255,13 @@ def test_multiattach(running: clouds.Cloud, subject: Subject, sources: conftest.
     running.wait_for_volume(volume, "available")
 
 
+class StillAttached(AssertionError):
+    """Nobody has the volume any more, but Cinder was not told."""
+
+
 @pytest.mark.xfail(
     strict=True,
+    raises=StillAttached,
     reason="the host's connection of a shared volume is ended while another guest uses it",
 )
 def test_two_guests_of_one_host_share_a_volume(
@@ -264,15 +269,20 @@ def test_two_guests_of_one_host_share_a_volume(
 ) -> None:
     """S26: deleting one server releases its own attachment and no other."""
     volume = running.volume(1, multiattach=True)
-    made = [create_with(running, sources.image, shared_row(volume), "2.60")[1] for _ in range(2)]
-    first, second = (running.active(answer["server"]["id"])["id"] for answer in made)
+    first, second = (
+        running.active(
+            create_with(running, sources.image, shared_row(volume), "2.60")[1]["server"]["id"]
+        )["id"]
+        for _ in range(2)
+    )
     holders = {use["server_id"] for use in running.cinder_volume(volume)["attachments"]}
     assert holders == {first, second}
     for server in (first, second):
         running.ok("DELETE", f"/servers/{server}")
         running.wait_gone(server)
     running.world()
-    assert running.cinder_volume(volume)["attachments"] == []
+    if running.cinder_volume(volume)["attachments"]:
+        raise StillAttached
 
 
 def test_volume_type(running: clouds.Cloud, sources: conftest.Sources) -> None:
