@@ -112,7 +112,17 @@ def sort(documents: list[store.Document], req: falcon.Request) -> list[store.Doc
 
 
 _NO_FILTERS = frozenset(
-    {"limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "with_count"}
+    {
+        "metadata",
+        "limit",
+        "marker",
+        "offset",
+        "sort",
+        "sort_key",
+        "sort_dir",
+        "all_tenants",
+        "with_count",
+    }
 )
 
 
