@@ -64,9 +64,6 @@ class PowerState(enum.IntEnum):
 class DevicePhase(enum.StrEnum):
     """How far a volume device has come. Internal: not visible in the API."""
 
-    ORDERED = "ordered"
-    """Cinder was asked to make the volume; if there is no volume id, the answer
-    is not known."""
     RESERVED = "reserved"
     """Cinder holds the volume for this server; no host is connected."""
     CONNECTED = "connected"

@@ -312,29 +312,22 @@ class NewVolume(VolumeDisk):
         :raises nova_lite.exceptions.VolumeNotCreated: it failed or took too long.
         """
         bdm, client, conf = self.bdm, self._host.cinder, self._host.conf
-        creation.find_ordered(task.ctxt, client, bdm)
         if bdm.volume_id is None:
             order = self._order(task.ctxt, task.instance)
             if not conf.cinder.cross_az_attach:
                 order.availability_zone = task.instance.availability_zone
-            order.metadata = creation.mark_of(bdm)
-            self._enter(task, states.DevicePhase.ORDERED)
-            volume = self._create(task.ctxt, order)
+            volume = creation.create(task.ctxt, client, order)
             bdm.volume_id, bdm.volume_size = volume.id, volume.size_gib
+            task.save_device(bdm)
         else:
             volume = client.get_volume(task.ctxt, bdm.volume_id)
-        if bdm.phase == states.DevicePhase.ORDERED:
-            bdm.phase = None
-            task.save_device(bdm)
         patience = creation.Patience.of(conf)
         creation.wait_until_available(task.ctxt, client, volume, patience=patience)
 
     def discard(self, ctxt: context.RequestContext) -> None:
         """Delete the volume: no guest ever used it."""
         bdm = self.bdm
-        creation.find_ordered(ctxt, self._host.cinder, bdm)
         if bdm.volume_id is None:
-            bdm.phase = None
             return
         try:
             self._flow(ctxt).release(ctxt, bdm)
@@ -342,17 +335,6 @@ class NewVolume(VolumeDisk):
         except exceptions.VolumeNotFound:
             pass
         bdm.volume_id = bdm.attachment_id = bdm.connection_info = bdm.phase = None
-
-    def _create(self, ctxt: context.RequestContext, order: creation.Order) -> cinder.Volume:
-        """Order it; an order whose answer is lost may have been heard."""
-        client = self._host.cinder
-        try:
-            return creation.create(ctxt, client, order)
-        except exceptions.RemoteServiceError:
-            creation.find_ordered(ctxt, client, self.bdm)
-            if self.bdm.volume_id is None:
-                raise
-            return client.get_volume(ctxt, self.bdm.volume_id)
 
     def _order(self, ctxt: context.RequestContext, instance: objects.Instance) -> creation.Order:
         """What Cinder is asked for; here what all sources have in common."""

@@ -1,6 +1,5 @@
 """Volumes, snapshots and attachments of the embedded volume service, over HTTP."""
 
-import ast
 import typing
 
 import falcon
@@ -133,8 +132,7 @@ class Volumes:
         volumes = self._volumes.visible(
             req.context.identity, "volume", all_projects=web.asks_all_projects(req)
         )
-        volumes = [v for v in web.matching(volumes, req) if _has_metadata(v, req)]
-        return web.page(web.sort(volumes, req), req)
+        return web.page(web.sort(web.matching(volumes, req), req), req)
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, volume_id: str) -> None:
         """Show."""
@@ -356,18 +354,3 @@ def _need(req: falcon.Request, version: volume_views.Version) -> None:
     asked: typing.Any = req.context.version
     if asked < version:
         raise falcon.HTTPNotFound(description="The resource could not be found.")
-
-
-def _has_metadata(volume: store.Document, req: falcon.Request) -> bool:
-    """Whether a volume has the items of the ``metadata`` filter, which Cinder's
-    clients write as a Python dictionary."""
-    text = req.get_param("metadata")
-    if text is None:
-        return True
-    try:
-        wanted = ast.literal_eval(text)
-        return bool(wanted.items() <= volume["metadata"].items())
-    except (ValueError, SyntaxError, AttributeError) as error:
-        raise falcon.HTTPBadRequest(
-            description="Invalid input received: the filter metadata is no dictionary"
-        ) from error

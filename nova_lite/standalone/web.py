@@ -112,17 +112,7 @@ def sort(documents: list[store.Document], req: falcon.Request) -> list[store.Doc
 
 
 _NO_FILTERS = frozenset(
-    {
-        "metadata",
-        "limit",
-        "marker",
-        "offset",
-        "sort",
-        "sort_key",
-        "sort_dir",
-        "all_tenants",
-        "with_count",
-    }
+    {"limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "with_count"}
 )
 
 

@@ -12,8 +12,6 @@ import typing
 from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
-from nova_lite import objects
-from nova_lite import states
 from nova_lite.volume import cinder
 
 FIRST_POLL_S = 0.1
@@ -57,7 +55,6 @@ class Order:
     snapshot_id: str | None = None
     availability_zone: str | None = None
     """None leaves the choice to Cinder."""
-    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def create(
@@ -70,25 +67,6 @@ def create(
     if not order.size_gib:
         raise exceptions.InvalidBlockDevice(reason="a new volume needs a size")
     return client.create_volume(ctxt, description="", **dataclasses.asdict(order))
-
-
-def mark_of(device: objects.BlockDeviceMapping) -> dict[str, str]:
-    """Metadata by which a device's volume is found when Cinder's answer to its
-    order was lost."""
-    return {"nova_lite_device": device.uuid}
-
-
-def find_ordered(
-    ctxt: context.RequestContext,
-    client: cinder.CinderClient,
-    device: objects.BlockDeviceMapping,
-) -> None:
-    """Note the volume of a device that was ordered and whose id nobody heard, if
-    Cinder has made it."""
-    if device.volume_id is None and device.phase == states.DevicePhase.ORDERED:
-        found = client.find_volumes(ctxt, mark_of(device))
-        if found:
-            device.volume_id = found[0].id
 
 
 def wait_until_available(

@@ -6,9 +6,7 @@ import logging
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
-from nova_lite import states
 from nova_lite.volume import cinder
-from nova_lite.volume import creation
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
 
@@ -31,16 +29,9 @@ def release_all(
     """
     left = []
     for device in devices:
-        if not device.is_volume:
+        if not device.is_volume or not device.volume_id:
             continue
         try:
-            was_ordered = device.phase == states.DevicePhase.ORDERED
-            creation.find_ordered(ctxt, client, device)
-            if not device.volume_id:
-                continue
-            if was_ordered:
-                client.delete_volume(ctxt, device.volume_id)
-                continue
             release(ctxt, client, device, volumes)
         except exceptions.NovaLiteError as error:
             LOG.warning("Volume %s is left behind: %s", device.volume_id, error.message)
