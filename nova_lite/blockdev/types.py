@@ -55,6 +55,7 @@ class Task(typing.Protocol):
     """What volumes need of the operation they take part in."""
 
     ctxt: context.RequestContext
+    operation: objects.Operation
     instance: objects.Instance
     undo: revert.Reverter
 
@@ -313,10 +314,7 @@ class NewVolume(VolumeDisk):
         """
         bdm, client, conf = self.bdm, self._host.cinder, self._host.conf
         if bdm.volume_id is None:
-            order = self._order(task.ctxt, task.instance)
-            if not conf.cinder.cross_az_attach:
-                order.availability_zone = task.instance.availability_zone
-            volume = creation.create(task.ctxt, client, order)
+            volume = self._made_before(task) or self._ordered(task)
             bdm.volume_id, bdm.volume_size = volume.id, volume.size_gib
             task.save_device(bdm)
         else:
@@ -336,9 +334,22 @@ class NewVolume(VolumeDisk):
             pass
         bdm.volume_id = bdm.attachment_id = bdm.connection_info = bdm.phase = None
 
+    def _made_before(self, task: Task) -> cinder.Volume | None:
+        """What an earlier attempt ordered and nobody heard of: its process died."""
+        if task.operation.attempt <= 1:
+            return None
+        return creation.find(task.ctxt, self._host.cinder, self.bdm.uuid)
+
+    def _ordered(self, task: Task) -> cinder.Volume:
+        order = self._order(task.ctxt, task.instance)
+        if not self._host.conf.cinder.cross_az_attach:
+            order.availability_zone = task.instance.availability_zone
+        return creation.create(task.ctxt, self._host.cinder, order)
+
     def _order(self, ctxt: context.RequestContext, instance: objects.Instance) -> creation.Order:
         """What Cinder is asked for; here what all sources have in common."""
-        return creation.Order(size_gib=self.bdm.volume_size, volume_type=self.bdm.volume_type)
+        bdm = self.bdm
+        return creation.Order(bdm.uuid, bdm.volume_size, volume_type=bdm.volume_type)
 
 
 class SnapshotVolume(NewVolume):

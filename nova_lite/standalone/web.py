@@ -1,5 +1,6 @@
 """What both embedded services do with HTTP: identity, errors, paging."""
 
+import ast
 import dataclasses
 import typing
 import uuid
@@ -124,10 +125,21 @@ def matching(documents: list[store.Document], req: falcon.Request) -> list[store
     return [
         document
         for document in documents
-        if all(
-            str(document.get(key)).lower() == str(value).lower() for key, value in filters.items()
-        )
+        if all(_matches(document.get(key), key, str(value)) for key, value in filters.items())
     ]
+
+
+def _matches(found: object, key: str, wanted: str) -> bool:
+    """``metadata`` is a dictionary as text, of which all items must be there."""
+    if key != "metadata":
+        return str(found).lower() == wanted.lower()
+    try:
+        items = ast.literal_eval(wanted)
+    except (ValueError, SyntaxError):
+        items = None
+    if not isinstance(items, dict):
+        raise falcon.HTTPBadRequest(description="metadata is not a dictionary")
+    return isinstance(found, dict) and items.items() <= found.items()
 
 
 def asks_all_projects(req: falcon.Request) -> bool:

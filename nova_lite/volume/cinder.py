@@ -8,6 +8,7 @@ else 3.0 and the legacy calls only.
 
 import collections.abc
 import dataclasses
+import json
 import logging
 import re
 import typing
@@ -146,6 +147,7 @@ class CinderClient:
         snapshot_id: str | None = None,
         volume_type: str | None = None,
         availability_zone: str | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> Volume:
         """Order a volume; it is ``creating`` or ``downloading`` for a while.
 
@@ -166,11 +168,20 @@ class CinderClient:
             "snapshot_id": snapshot_id,
             "volume_type": volume_type,
             "availability_zone": availability_zone,
+            "metadata": metadata,
         }
         wanted = {key: value for key, value in volume.items() if value is not None}
         missing = _no_snapshot(snapshot_id) if snapshot_id else _no_volume("new")
         body = self._call(ctxt, "POST", "/volumes", missing, {"volume": wanted})
         return _volume(body["volume"])
+
+    def find_volumes(self, ctxt: context.RequestContext, metadata: dict[str, str]) -> list[Volume]:
+        """The volumes that have all these metadata."""
+        params = {"metadata": json.dumps(metadata)}
+        if ctxt.is_admin:
+            params["all_tenants"] = "1"
+        body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
+        return [_volume(item) for item in body["volumes"]]
 
     def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """Order a volume's deletion."""

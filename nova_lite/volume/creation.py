@@ -17,6 +17,9 @@ from nova_lite.volume import cinder
 FIRST_POLL_S = 0.1
 LAST_POLL_S = 3.0
 
+DEVICE_KEY = "nova_lite_device"
+"""Metadata of each new volume: the device it was made for."""
+
 UNFINISHED = frozenset({"creating", "downloading"})
 
 OnProgress = collections.abc.Callable[[cinder.Volume, float], object]
@@ -48,6 +51,8 @@ class Patience:
 class Order:
     """A volume to be made: of an image, of a snapshot, or blank."""
 
+    device_uuid: str
+    """The device it is for: what finds it again if Cinder's answer is lost."""
     size_gib: int | None
     volume_type: str | None = None
     name: str = ""
@@ -62,11 +67,29 @@ def create(
 ) -> cinder.Volume:
     """Have Cinder begin to make a volume; it is not there yet.
 
+    If Cinder's answer is lost, the volume it began to make, if it did, is returned.
+
     :raises nova_lite.exceptions.InvalidBlockDevice: the order has no size.
     """
     if not order.size_gib:
         raise exceptions.InvalidBlockDevice(reason="a new volume needs a size")
-    return client.create_volume(ctxt, description="", **dataclasses.asdict(order))
+    wanted = dataclasses.asdict(order)
+    metadata = {DEVICE_KEY: wanted.pop("device_uuid")}
+    try:
+        return client.create_volume(ctxt, description="", metadata=metadata, **wanted)
+    except exceptions.RemoteServiceError:
+        made = find(ctxt, client, order.device_uuid)
+        if made is None:
+            raise
+        return made
+
+
+def find(
+    ctxt: context.RequestContext, client: cinder.CinderClient, device_uuid: str
+) -> cinder.Volume | None:
+    """The volume that was made for a device, whoever heard of it."""
+    found = client.find_volumes(ctxt, {DEVICE_KEY: device_uuid})
+    return found[0] if found else None
 
 
 def wait_until_available(

@@ -7,6 +7,7 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.volume import cinder
+from nova_lite.volume import creation
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
 
@@ -29,14 +30,30 @@ def release_all(
     """
     left = []
     for device in devices:
-        if not device.is_volume or not device.volume_id:
+        if not device.is_volume:
             continue
         try:
-            release(ctxt, client, device, volumes)
+            if device.volume_id:
+                release(ctxt, client, device, volumes)
+            else:
+                _delete_unknown(ctxt, client, device)
         except exceptions.NovaLiteError as error:
-            LOG.warning("Volume %s is left behind: %s", device.volume_id, error.message)
-            left.append(f"volume {device.volume_id}: {error.message}")
+            name = device.volume_id or f"of device {device.uuid}"
+            LOG.warning("Volume %s is left behind: %s", name, error.message)
+            left.append(f"volume {name}: {error.message}")
     return left
+
+
+def _delete_unknown(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    device: objects.BlockDeviceMapping,
+) -> None:
+    """A volume that Cinder made for a device without anybody hearing of it."""
+    made = creation.find(ctxt, client, device.uuid)
+    if made is not None:
+        LOG.info("Deleting volume %s, which nobody heard of", made.id)
+        client.delete_volume(ctxt, made.id)
 
 
 def release(

@@ -175,7 +175,9 @@ def test_a_snapshot_and_a_volume_from_it(service: embedded.Services) -> None:
     snapshot_id = service.snapshot(source_id)
     snapshot = service.cinder.get_snapshot(service.ctxt, snapshot_id)
     assert (snapshot.volume_id, snapshot.size_gib) == (source_id, 1)
-    order = creation.Order(1, volume_type=source.volume_type, snapshot_id=snapshot_id)
+    order = creation.Order(
+        str(uuid.uuid4()), 1, volume_type=source.volume_type, snapshot_id=snapshot_id
+    )
     volume = creation.wait_until_available(
         service.ctxt,
         service.cinder,
@@ -188,6 +190,17 @@ def test_a_snapshot_and_a_volume_from_it(service: embedded.Services) -> None:
     assert volume.snapshot_id == snapshot_id
     with pytest.raises(exceptions.InvalidVolume):
         service.cinder.delete_volume(service.ctxt, source_id)
+
+
+def test_a_new_volume_is_found_by_its_device(service: embedded.Services) -> None:
+    """What finds it again if Cinder's answer is lost."""
+    device, other = str(uuid.uuid4()), str(uuid.uuid4())
+    volume = creation.create(service.ctxt, service.cinder, creation.Order(device, 1))
+    creation.create(service.ctxt, service.cinder, creation.Order(other, 1))
+    found = creation.find(service.ctxt, service.cinder, device)
+    assert found is not None
+    assert found.id == volume.id
+    assert creation.find(service.ctxt, service.cinder, str(uuid.uuid4())) is None
 
 
 def test_a_volume_from_an_image_is_bootable(service: embedded.Services) -> None:

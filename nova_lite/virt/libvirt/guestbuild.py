@@ -52,11 +52,11 @@ class GuestBuilder:
             transports.disk_of(self._conf, device, default_bus)
             for device in block_device_info["block_device_mapping"]
         ]
+        # Guests count by place, so the first name gets the first one (S108).
+        disks.sort(key=lambda disk: (len(disk.target), disk.target))
         config_drive = self._config_drive(files, image_meta, disks)
         if config_drive is not None:
             disks.append(config_drive)
-        # Guests count by place, so the first name gets the first one (S108).
-        disks.sort(key=lambda disk: (len(disk.target), disk.target))
         disks = places.assign(disks, self._conf.libvirt.num_pcie_ports)
         virt_type = self._virt_type()
         return xml.Domain(

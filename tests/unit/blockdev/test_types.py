@@ -32,6 +32,7 @@ class Task:
     def __init__(self) -> None:
         self.ctxt = context.RequestContext(overwrite=False)
         self.instance = factories.instance()
+        self.operation = objects.Operation(attempt=1)
         self.instance.root_device_name = "/dev/vda"
         self.instance.availability_zone = "az1"
         self.undo = revert.Reverter("test")
@@ -234,7 +235,9 @@ def order_of(host: Host, task: Task, bdm: objects.BlockDeviceMapping) -> dict[st
     assert (bdm.volume_id, bdm.volume_size) == ("v1", 2)
     assert task.saved == [None]
     host.cinder.create_volume.assert_called_once()
-    arguments = host.cinder.create_volume.call_args.kwargs
+    arguments = dict(host.cinder.create_volume.call_args.kwargs)
+    assert arguments.pop("metadata") == {"nova_lite_device": bdm.uuid}
+    host.cinder.find_volumes.assert_not_called()
     return {name: value for name, value in arguments.items() if value}
 
 
@@ -280,6 +283,16 @@ def test_a_volume_that_exists_is_only_waited_for(host: Host, task: Task) -> None
     disk = types.BlankVolume(bdm, host)
     disk.create(task)
     host.cinder.create_volume.assert_not_called()
+
+
+def test_a_later_attempt_looks_for_what_the_first_ordered(host: Host, task: Task) -> None:
+    """The process died after Cinder took the order and before it wrote down the id."""
+    task.operation.attempt = 2
+    host.cinder.find_volumes.return_value = [test_creation.volume_of("creating")]
+    bdm = mapping("blank", volume_size=2, **VOLUME)
+    types.BlankVolume(bdm, host).create(task)
+    host.cinder.create_volume.assert_not_called()
+    assert bdm.volume_id == "v1"
 
 
 def test_only_what_was_made_for_the_server_is_discarded(host: Host, task: Task) -> None:

@@ -107,5 +107,17 @@ def test_a_volume_without_a_size_is_refused(
     client: mock.NonCallableMagicMock, size_gib: int | None
 ) -> None:
     with pytest.raises(exceptions.InvalidBlockDevice):
-        creation.create(CTXT, client, creation.Order(size_gib))
+        creation.create(CTXT, client, creation.Order("d1", size_gib))
     client.create_volume.assert_not_called()
+
+
+def test_a_lost_answer_loses_no_volume(client: mock.NonCallableMagicMock) -> None:
+    """Cinder made it, but nobody heard of it: it is found by its device."""
+    client.create_volume.side_effect = exceptions.RemoteServiceError(service="Cinder", reason="x")
+    client.find_volumes.return_value = [volume_of("creating")]
+    order = creation.Order("d1", 2)
+    assert creation.create(CTXT, client, order).id == "v1"
+    client.find_volumes.assert_called_once_with(CTXT, {"nova_lite_device": "d1"})
+    client.find_volumes.return_value = []
+    with pytest.raises(exceptions.RemoteServiceError):
+        creation.create(CTXT, client, order)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from nova_lite import conf as conf_module
@@ -124,6 +126,21 @@ def test_virtio_disks_have_ports_of_their_own(build):
     volumes = [factories.volume_device("vdb"), factories.volume_device("vdc")]
     domain = build(image=IMAGE, volumes=volumes, config_drive=True)
     assert [disk.pci_bus for disk in domain.disks] == [1, 2, 3, None]
+
+
+def test_a_root_volume_is_the_first_disk(build):
+    """S108: guests name disks by their places, and the root's is vda."""
+    volumes = [factories.volume_device(name) for name in ("vdaa", "vdc", "vda", "vdb")]
+    domain = build(volumes=volumes)
+    assert [disk.target for disk in domain.disks] == ["vda", "vdb", "vdc", "vdaa"]
+    assert [disk.pci_bus for disk in domain.disks] == [1, 2, 3, 4]
+
+
+def test_a_local_root_may_be_on_any_bus(build):
+    """S48: sata shares its letters with scsi, so the name does not tell."""
+    image = dataclasses.replace(IMAGE, disk_bus="sata")
+    (root,) = build(image=image, root="/dev/sda").disks
+    assert (root.target, root.bus) == ("sda", "sata")
 
 
 def test_a_disk_without_a_recorded_format_is_refused(build):
