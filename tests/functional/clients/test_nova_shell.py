@@ -184,7 +184,7 @@ def test_block_device_mapping(
 
 
 def test_every_key_of_block_device(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
-    """S39, S44–S53, S55, S57–S60: each key reaches the row."""
+    """S39, S46, S50, S52, S53, S55, S56, S57, S66: each key reaches the row."""
     server = boot(
         cloud,
         "--block-device",
@@ -261,7 +261,8 @@ def test_every_key_of_block_device(cloud: clouds.Cloud, sources: conftest.Source
 def test_refused_block_device(
     cloud: clouds.Cloud, sources: conftest.Sources, spec: str, said: str
 ) -> None:
-    """S44–S51, S71, S121, S126, S130: the client prints what is wrong; nothing is reserved."""
+    """S44, S45, S46, S48, S50, S71, S121, S126, S130: the client prints what is wrong,
+    and nothing is reserved."""
     before = cloud.world()
     text = spec.format(data=sources.data)
     with pytest.raises(clouds.NovaFailed, match=said):

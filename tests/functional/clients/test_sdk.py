@@ -60,7 +60,7 @@ def test_boot_volume(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
 
 
 def test_mapping_by_hand(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
-    """S54–S60: the JSON of the document, with its strings."""
+    """S54, S55, S56, S57, S58: the JSON of the document, with its strings."""
     row = {
         "boot_index": "0", "uuid": sources.image, "source_type": "image", "volume_size": "25",
         "destination_type": "volume", "delete_on_termination": True, "tag": "disk1",
