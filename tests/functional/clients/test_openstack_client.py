@@ -158,7 +158,7 @@ def test_block_device_mapping(
 
 
 def test_every_key_of_block_device(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
-    """S39, S44–S53, S59, S60."""
+    """S39, S52, S53, S56, S80."""
     server = create(
         cloud,
         "--block-device",

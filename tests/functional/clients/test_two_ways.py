@@ -1,5 +1,6 @@
-"""S43: ``--block-device`` covers every shortcut. Each is built both ways, and across
-clients; the rows are equal."""
+"""``--block-device`` covers every shortcut of the clients: each is built both ways, and
+by both clients, and the rows are equal.
+"""
 
 import typing
 
@@ -132,12 +133,14 @@ def osc(cloud: clouds.Cloud) -> Run:
 
 @pytest.mark.parametrize("name", NOVA)
 def test_nova(cloud: clouds.Cloud, sources: conftest.Sources, name: str) -> None:
+    """S36, S37, S38, S40, S41, S43: each shortcut, both ways."""
     short, long = (rows_of(cloud, sources, nova(cloud), words) for words in NOVA[name])
     assert short == long
 
 
 @pytest.mark.parametrize("name", OPENSTACK)
 def test_openstack(cloud: clouds.Cloud, sources: conftest.Sources, name: str) -> None:
+    """S36, S37, S38, S40, S41, S43: each shortcut, both ways."""
     short, long = (rows_of(cloud, sources, osc(cloud), words) for words in OPENSTACK[name])
     assert short == long
 
