@@ -22,10 +22,12 @@ from nova_lite import revert
 from nova_lite import states
 from nova_lite.api import microversion
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import devices
 from nova_lite.api.servers import dry_run
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import shapes
 from nova_lite.api.servers import views
 from nova_lite.blockdev import limits
 from nova_lite.db import session
@@ -48,6 +50,7 @@ class Destination:
     node: str | None
 
 
+@validation.answers({202: shapes.CREATED, 200: shapes.PLANNED})
 def create(req: request.Request) -> request.Response:
     """``POST /servers``."""
     req.authorize(policy.CREATE)

@@ -15,6 +15,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite import transitions
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import devices as server_devices
 from nova_lite.api.servers import load
 from nova_lite.api.servers import placement
@@ -33,6 +34,7 @@ OWNER = "api"
 NAME_ATTEMPTS = 5
 
 
+@validation.answers({200: schemas.ATTACHED})
 def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``POST …/os-volume_attachments``."""
     instance = load.instance(req, server_id)

@@ -21,13 +21,16 @@ from nova_lite.db.models import api as api_models
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
+from nova_lite.db.queries import nodes
 from nova_lite.db.queries import services
 from nova_lite.image import glance
 from nova_lite.rpc import compute
 from nova_lite.rpc import conductor
 from nova_lite.rpc import scheduler
 from nova_lite.volume import cinder
+from tests.fixtures import answers
 from tests.fixtures import databases
+from tests.fixtures import hosts
 
 LATEST = "2.100"
 
@@ -95,7 +98,9 @@ class Api:
         sent = dict(headers or {})
         if version is not None:
             sent.setdefault("OpenStack-API-Version", f"compute {version}")
-        return self.client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
+        result = self.client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
+        answers.check(method, path, body, result)
+        return result
 
     def raw(self, method: str, path: str, **kwargs: typing.Any) -> falcon.testing.Result:
         return self.client.simulate_request(method, path, **kwargs)
@@ -141,6 +146,11 @@ class Api:
         )
         with self.database.api.write() as tx:
             return services.report(tx, service)
+
+    def node(self, host: str = "host1") -> objects.ComputeNode:
+        """What the compute of a host reports."""
+        with self.database.api.write() as tx:
+            return nodes.report(tx, hosts.node(host, hypervisor_hostname=host))
 
     def silence(self, host: str) -> None:
         """The host's heartbeat stopped long ago."""
