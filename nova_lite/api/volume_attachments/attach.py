@@ -16,9 +16,9 @@ from nova_lite import states
 from nova_lite import transitions
 from nova_lite.api import request
 from nova_lite.api import validation
-from nova_lite.api.servers import devices as server_devices
 from nova_lite.api.servers import load
 from nova_lite.api.servers import placement
+from nova_lite.api.servers import sources
 from nova_lite.api.volume_attachments import policy
 from nova_lite.api.volume_attachments import schemas
 from nova_lite.api.volume_attachments import views
@@ -61,7 +61,7 @@ def _check_volume(
     req: request.Request, instance: objects.Instance, volume: "cinder.Volume"
 ) -> None:
     """The volume can be attached to this server (RULES B7, hot attach)."""
-    server_devices.check_multiattach(req, volume)
+    sources.check_multiattach(req, volume)
     with req.database.cell.read() as tx:
         uses = block_devices.list_of_volume(tx, volume.id)
     if any(use.instance_uuid == instance.uuid for use in uses):

@@ -63,10 +63,12 @@ class Api:
         self.glance = mock.create_autospec(glance.GlanceClient, instance=True)
         self.volumes: dict[str, cinder.Volume] = {}
         self.snapshots: dict[str, cinder.Snapshot] = {}
+        self.volume_types: list[cinder.VolumeType] = []
         self.images: dict[str, objects.ImageMeta] = {}
         self.attachments: dict[str, str] = {}
         self.cinder.get_volume.side_effect = self._get_volume
         self.cinder.get_snapshot.side_effect = self._get_snapshot
+        self.cinder.list_volume_types.side_effect = lambda _ctxt: list(self.volume_types)
         self.cinder.create_attachment.side_effect = self._create_attachment
         self.cinder.delete_attachment.side_effect = self._delete_attachment
         self.glance.get_image.side_effect = self._get_image
@@ -135,8 +137,8 @@ class Api:
         self.volumes[volume.id] = volume
         return volume.id
 
-    def snapshot(self, volume_id: str, size_gib: int = 2) -> str:
-        snapshot = cinder.Snapshot(new_uuid(), volume_id, size_gib, "available", "s")
+    def snapshot(self, volume_id: str, size_gib: int = 2, status: str = "available") -> str:
+        snapshot = cinder.Snapshot(new_uuid(), volume_id, size_gib, status, "s")
         self.snapshots[snapshot.id] = snapshot
         return snapshot.id
 
