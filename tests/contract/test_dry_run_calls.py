@@ -1,0 +1,163 @@
+"""The dry run's picture of the calls of Cinder is what the flows really send."""
+
+import typing
+
+import pytest
+
+from nova_lite import objects
+from nova_lite import remote
+from nova_lite.api.servers import dry_run_calls
+from nova_lite.volume import creation
+from nova_lite.volume import flow
+from tests.fixtures import embedded
+from tests.fixtures import hosts
+
+CONNECTOR = {"host": "h1", "ip": "127.0.0.1", "multipath": False, "do_local_attach": True}
+PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
+
+Sent = list[tuple[str, typing.Any]]
+
+
+class Host:
+    """A host that connects whatever it is given."""
+
+    def connect(self, connection_info: dict[str, typing.Any]) -> None:
+        """Nothing to do."""
+
+    def disconnect(self, connection_info: dict[str, typing.Any]) -> None:
+        """Nothing to do."""
+
+
+@pytest.fixture(scope="module", name="service")
+def fixture_service(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[typing.Any]:
+    with embedded.services(str(tmp_path_factory.mktemp("cinder"))) as service:
+        service.cinder.list_volume_types(service.ctxt)
+        yield service
+
+
+@pytest.fixture(name="sent")
+def fixture_sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    """What goes out, with the answers of a real service coming in."""
+    calls: Sent = []
+    request = remote.RemoteService.request
+
+    def spy(
+        self: typing.Any, ctxt: typing.Any, method: str, path: str, **kw: typing.Any
+    ) -> typing.Any:
+        # The volume service is in this process, and reads images by the same means.
+        if self.name == "Cinder":
+            calls.append((f"{method} {path}", kw.get("json")))
+        return request(self, ctxt, method, path, **kw)
+
+    monkeypatch.setattr(remote.RemoteService, "request", spy)
+    return calls
+
+
+def volume_of(service: embedded.Services) -> str:
+    volume = service.cinder.create_volume(service.ctxt, 1, name="v", description="")
+    creation.wait_until_available(service.ctxt, service.cinder, volume, patience=PATIENCE)
+    return volume.id
+
+
+def device_of(service: embedded.Services, source: str, **fields: object) -> typing.Any:
+    ids: dict[str, object] = {}
+    if source == "volume":
+        ids = {"volume_id": volume_of(service)}
+    elif source == "snapshot":
+        ids = {"snapshot_id": service.snapshot(volume_of(service))}
+    elif source == "image":
+        ids = {"image_id": service.upload(b"x" * 512)}
+    return objects.BlockDeviceMapping(
+        uuid=hosts.new_uuid(),
+        source_type=source,
+        destination_type="volume",
+        boot_index=-1,
+        volume_size=1,
+        **ids,
+        **fields,
+    )
+
+
+def build(
+    service: embedded.Services, device: objects.BlockDeviceMapping, server: str, zone: str | None
+) -> None:
+    """What API and compute do for one volume, as in ``compute/volumes.py``."""
+    ctxt, client = service.ctxt, service.cinder
+    way = flow.flow_for(ctxt, device, client, Host())
+    if device.source_type != "volume":
+        creation.order(ctxt, client, device, server, zone)
+        creation.create_and_wait(
+            ctxt, client, device, server, availability_zone=zone, patience=PATIENCE
+        )
+    way.reserve(ctxt, server, device)
+    way.connect(ctxt, device, CONNECTOR, "/dev/vdb")
+    way.complete(ctxt, device)
+
+
+def _same(value: typing.Any, names: dict[str, str]) -> typing.Any:
+    """``value`` with the dry run's names for what only the answers told."""
+    if isinstance(value, dict):
+        return {
+            key: dry_run_calls.CONNECTOR if key == "connector" else _same(item, names)
+            for key, item in value.items()
+        }
+    if isinstance(value, str):
+        for known, name in names.items():
+            value = value.replace(known, name)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "zone"),
+    [
+        ("volume", {}, None),
+        ("blank", {}, None),
+        ("blank", {"volume_type": "local"}, "nova"),
+        ("image", {}, None),
+        ("snapshot", {"volume_type": "local"}, None),
+        ("snapshot", {}, "nova"),
+    ],
+)
+def test_the_picture_is_true(
+    service: embedded.Services,
+    sent: Sent,
+    source: str,
+    fields: dict[str, object],
+    zone: str | None,
+) -> None:
+    """S64-S66, S183-S188: order and bodies of the calls."""
+    device = device_of(service, source, **fields)
+    expected = [
+        (call["call"], call.get("body")) for call in dry_run_calls.of(device.obj_clone(), zone)
+    ]
+    own = device.volume_id
+    server = hosts.new_uuid()
+    sent.clear()
+    build(service, device, server, zone)
+    names = {server: dry_run_calls.SERVER, device.attachment_id: dry_run_calls.ATTACHMENT}
+    if own is None:
+        names[device.volume_id] = dry_run_calls.VOLUME
+    if source == "snapshot":
+        snapshot = service.cinder.get_snapshot(service.ctxt, device.snapshot_id)
+        sent.pop()
+        names[snapshot.volume_id] = dry_run_calls.SOURCE
+        # The type is the source's, which the dry run does not look up.
+        if "volume_type" not in fields:
+            expected = [
+                (call, _same(body, {dry_run_calls.SOURCE_TYPE: "local"}))
+                for call, body in expected
+            ]
+    found: Sent = []
+    for call, body in sent:
+        item = (_same(call, names), _same(body, names))
+        # Polls count once.
+        if item[0].startswith("POST") or not found or found[-1] != item:
+            found.append(item)
+    assert found == expected
+
+
+def test_local_disks_cost_cinder_nothing() -> None:
+    device = objects.BlockDeviceMapping(
+        uuid=hosts.new_uuid(), source_type="image", destination_type="local", boot_index=0
+    )
+    assert dry_run_calls.of(device, None) == []
