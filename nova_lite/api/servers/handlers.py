@@ -61,32 +61,24 @@ def _page(
     limit = paging.limit(req, query)
     marker = paging.marker(query)
     asked_for = _asked_for(req, selected)
-    at_marker = next((server for server in asked_for if server.uuid == marker), None)
+    start: str | listing.Server | None = next((s for s in asked_for if s.uuid == marker), marker)
     with req.database.cell.read() as tx:
-        if marker is not None and at_marker is None and not listing.exists(tx, marker):
+        at_marker = listing.find(tx, start) if isinstance(start, str) else start
+        # Nobody learns by a marker whether another project's server exists.
+        is_ours = at_marker and selected.project_id in (None, at_marker.project_id)
+        if marker is not None and not is_ours:
             raise exceptions.InvalidInput(f"marker [{marker}] not found")
-        in_cell = listing.list_page(
-            tx,
-            selected.conditions,
-            order,
-            limit=limit,
-            marker=marker if at_marker is None else None,
-        )
+        in_cell = listing.list_page(tx, selected.conditions, order, limit=limit, marker=start)
+    if at_marker is not None:
+        asked_for = order.after(at_marker, asked_for)
     if not asked_for:
         return in_cell
     # A server that moved between the two looks is in both.
     known = {server.uuid for server in in_cell}
-    servers = order.sort([*in_cell, *(s for s in asked_for if s.uuid not in known)])
-    if at_marker is not None and at_marker in servers:
-        servers = servers[servers.index(at_marker) + 1 :]
-    elif marker is not None:
-        servers = in_cell
-    return servers[:limit]
+    return order.sort([*in_cell, *(s for s in asked_for if s.uuid not in known)])[:limit]
 
 
 def _asked_for(req: request.Request, selected: filters.Selected) -> list[listing.Server]:
-    if selected.asked_for is None:
-        return []
     with req.database.api.read() as tx:
         requests = build_requests.list_for_project(tx, selected.project_id)
     servers = (listing.of_build_request(request_) for request_ in requests)
