@@ -125,7 +125,7 @@ def test_the_picture_is_true(
     fields: dict[str, object],
     zone: str | None,
 ) -> None:
-    """S64-S66, S183-S188: order and bodies of the calls."""
+    """S63-S66, S185-S188: order and bodies of the calls."""
     device = device_of(service, source, **fields)
     expected = [
         (call["call"], call.get("body")) for call in dry_run_calls.of(device.obj_clone(), zone)

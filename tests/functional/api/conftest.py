@@ -121,7 +121,7 @@ class Api:
         return flavor_id
 
     def image(self, **fields: object) -> str:
-        image_id = new_uuid()
+        image_id = str(fields.pop("id", new_uuid()))
         values: dict[str, object] = {"id": image_id, "status": "active", "size_bytes": 1024}
         self.images[image_id] = objects.ImageMeta(**values | fields)
         return image_id

@@ -73,7 +73,7 @@ REFUSED: dict[str, list[object]] = {
     ("key", "value"), [(key, value) for key, values in TAKEN.items() for value in values]
 )
 def test_b1_taken(api: conftest.Api, key: str, value: object) -> None:
-    """S116, S118, S120: every spelling that clients use."""
+    """S48, S50, S52, S53, S55, S57, S58: every spelling that clients use."""
     api.volume_types = [cinder.VolumeType("id-of-fast", "fast")]
     result = with_root(api, blank(**{key: value}))
     assert result.status_code == 202, result.text
@@ -83,6 +83,7 @@ def test_b1_taken(api: conftest.Api, key: str, value: object) -> None:
     ("key", "value"), [(key, value) for key, values in REFUSED.items() for value in values]
 )
 def test_b1_refused(api: conftest.Api, key: str, value: object) -> None:
+    """S44, S45, S48, S50, S118, S126."""
     result = with_root(api, blank(**{key: value}))
     text = message(result)
     assert ITEM in text
@@ -103,7 +104,7 @@ V1_REFUSED: list[tuple[Row, str]] = [
 
 @pytest.mark.parametrize(("row", "words"), V1_REFUSED)
 def test_v1_refused(api: conftest.Api, row: Row, words: str) -> None:
-    """B1 and B4."""
+    """B1, B4, S123."""
     text = message(api.create("2.1", imageRef=api.image(), block_device_mapping=[row]))
     assert words in text
     assert "block_device_mapping[0]" in text
@@ -197,6 +198,7 @@ def test_an_empty_list_is_no_list(api: conftest.Api) -> None:
     ],
 )
 def test_b2(api: conftest.Api, row: Row, words: str) -> None:
+    """B2, S46, S124, S126, S130: nothing is written when validation fails."""
     text = message(with_root(api, row))
     assert ITEM in text
     assert words in text
@@ -231,7 +233,7 @@ def test_b2_no_device_skips_the_rules(api: conftest.Api) -> None:
     ],
 )  # fmt: skip
 def test_b3_boot_sequence(api: conftest.Api, indices: list[int | None], status: int) -> None:
-    """S121."""
+    """B3-1, S71."""
     rows = [blank(boot_index=index) for index in indices] or [blank()]
     result = api.create(imageRef="", block_device_mapping_v2=rows)
     assert result.status_code == status, result.text
@@ -245,7 +247,7 @@ def test_b3_boot_sequence(api: conftest.Api, indices: list[int | None], status: 
     [([20], True), ([21], False), ([10, 10], True), ([10, 11], False), ([None, 1], False)],
 )
 def test_b3_ephemerals(make_api: MakeApi, sizes: list[int | None], accepted: bool) -> None:
-    """S123."""
+    """B3-8."""
     api = make_api()
     api.flavor("2", **{"OS-FLV-EXT-DATA:ephemeral": 20})
     rows = [{"source_type": "blank", "destination_type": "local"} for _ in sizes]
@@ -262,7 +264,7 @@ def test_b3_ephemerals(make_api: MakeApi, sizes: list[int | None], accepted: boo
 
 @pytest.mark.parametrize(("sizes", "accepted"), [([512], True), ([513], False), ([1, 1], False)])
 def test_b3_swap(api: conftest.Api, sizes: list[int], accepted: bool) -> None:
-    """S124."""
+    """B3-9."""
     api.flavor("2", swap=512)
     row = {"source_type": "blank", "destination_type": "local", "guest_format": "swap"}
     result = with_root(api, *(row | {"volume_size": size} for size in sizes), flavorRef="2")
@@ -271,7 +273,7 @@ def test_b3_swap(api: conftest.Api, sizes: list[int], accepted: bool) -> None:
 
 @pytest.mark.parametrize(("limit", "accepted"), [(3, True), (2, False), (0, False), (-1, True)])
 def test_b3_local_devices(make_api: MakeApi, limit: int, accepted: bool) -> None:
-    """S125: root, ephemeral and swap are three."""
+    """B3-10: root, ephemeral and swap are three."""
     api = make_api(api__max_local_block_devices=limit)
     api.flavor("2", **{"OS-FLV-EXT-DATA:ephemeral": 1, "swap": 512})
     result = api.create(flavorRef="2", imageRef=api.image())
@@ -281,7 +283,7 @@ def test_b3_local_devices(make_api: MakeApi, limit: int, accepted: bool) -> None
 
 
 def test_b3_volume_type_is_stored_by_name(api: conftest.Api) -> None:
-    """B3-2, S117: by id or name; one look at Cinder a request."""
+    """B3-2: by id or name; one look at Cinder a request."""
     api.volume_types = [cinder.VolumeType("id-1", "gold"), cinder.VolumeType("id-2", "slow")]
     rows = [blank(volume_type="id-1"), blank(volume_type="slow")]
     assert with_root(api, *rows).status_code == 202
@@ -365,7 +367,7 @@ def test_b3_zones_do_not_matter_by_default(api: conftest.Api) -> None:
 
 @pytest.mark.parametrize("source", ["snapshot", "image", "blank"])
 def test_b3_new_volumes_for_several_servers(api: conftest.Api, source: str) -> None:
-    """S122: only existing volumes cannot be shared out."""
+    """B3-11: only existing volumes cannot be shared out."""
     ids: dict[str, Row] = {
         "snapshot": {"uuid": api.snapshot(api.volume())},
         "image": {"uuid": api.image()},
@@ -436,7 +438,7 @@ def test_min_disk_and_min_ram_of_a_local_root(
 def test_quota_says_what_is_used_up(
     api: conftest.Api, resource: str, limit: int, words: str
 ) -> None:
-    """S13: 403, in Nova's words."""
+    """RULES B1: 403, in Nova's words."""
     api.call("PUT", "/os-quota-sets/demo", {"quota_set": {resource: limit}})
     result = api.create(imageRef=api.image(), min_count=2)
     assert result.status_code == 403

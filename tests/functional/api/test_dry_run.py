@@ -1,5 +1,8 @@
 """``X-Nova-Lite-Dry-Run``: the plan, and that nothing comes of it (issue 3, item 7)."""
 
+import json
+import os
+import pathlib
 import typing
 
 import pytest
@@ -10,7 +13,9 @@ from nova_lite import objects
 from nova_lite.api.servers import dry_run
 from nova_lite.db.models import api as api_models
 from nova_lite.db.models import cell as cell_models
+from nova_lite.scheduler import manager
 from nova_lite.volume import cinder
+from tests.fixtures import hosts
 from tests.functional.api import conftest
 
 Row = dict[str, typing.Any]
@@ -80,7 +85,7 @@ def fixture_two_hosts(api: conftest.Api) -> conftest.Api:
 
 
 def test_all_kinds_of_devices(two_hosts: conftest.Api) -> None:
-    """S63-S71: names, sizes, origins, and what is charged."""
+    """S63-S68: names, sizes, origins, and what is charged."""
     api = two_hosts
     api.flavor("2", **{"OS-FLV-EXT-DATA:ephemeral": 4, "swap": 512, "disk": 10, "vcpus": 2})
     image, volume = api.image(disk_format="qcow2"), api.volume(size_gib=3)
@@ -254,3 +259,24 @@ def test_a_refusal_is_that_of_a_create(two_hosts: conftest.Api) -> None:
     assert planned.status_code == created.status_code == 400
     assert planned.json == created.json
     nothing_happened(two_hosts, before)
+
+
+def test_the_answer_in_the_documentation_is_current(api: conftest.Api) -> None:
+    """With a real scheduler behind it. NOVA_LITE_WRITE_DOCS=1 writes the file again."""
+    folder = pathlib.Path(__file__).parents[3] / "docs" / "reference"
+    body = json.loads((folder / "dry-run-request.json").read_text())
+    image, volume = (row["uuid"] for row in body["server"]["block_device_mapping_v2"])
+    api.flavor("small", ram=2048, disk=20, swap=512)
+    api.image(id=image, disk_format="qcow2")
+    api.volume(id=volume, size_gib=10)
+    hosts.add_host(api.database, "host-1")
+    hosts.add_host(api.database, "host-2", memory_mib=1024)
+    scheduler = manager.SchedulerManager(api.conf, api.database)
+    api.scheduler.explain_destinations.side_effect = scheduler.explain_destinations
+    result = api.call("POST", "/servers", body, headers={dry_run.HEADER: "true"})
+    assert result.status_code == 200, result.text
+    text = json.dumps(result.json, indent=2) + "\n"
+    file = folder / "dry-run-answer.json"
+    if os.environ.get("NOVA_LITE_WRITE_DOCS"):
+        file.write_text(text)
+    assert file.read_text() == text
