@@ -1,31 +1,36 @@
 """The dry run's picture of the calls of Cinder is what the flows really send."""
 
+import pathlib
 import typing
 
 import pytest
 
+from nova_lite import conf as nova_lite_conf
 from nova_lite import objects
 from nova_lite import remote
+from nova_lite import states
 from nova_lite.api.servers import dry_run_calls
+from nova_lite.blockdev import types
+from nova_lite.virt import fake
 from nova_lite.volume import creation
-from nova_lite.volume import flow
 from tests.fixtures import embedded
 from tests.fixtures import hosts
+from tests.unit.blockdev import test_types
 
-CONNECTOR = {"host": "h1", "ip": "127.0.0.1", "multipath": False, "do_local_attach": True}
 PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
 
 Sent = list[tuple[str, typing.Any]]
 
 
 class Host:
-    """A host that connects whatever it is given."""
+    """A compute host with the fake driver, and a Cinder that answers."""
 
-    def connect(self, connection_info: dict[str, typing.Any]) -> None:
-        """Nothing to do."""
-
-    def disconnect(self, connection_info: dict[str, typing.Any]) -> None:
-        """Nothing to do."""
+    def __init__(self, service: embedded.Services, path: pathlib.Path, *, cross_az: bool) -> None:
+        self.conf = nova_lite_conf.new(
+            files=[], default__state_path=str(path), cinder__cross_az_attach=cross_az
+        )
+        self.cinder = service.cinder
+        self.driver = fake.FakeDriver(self.conf)
 
 
 @pytest.fixture(scope="module", name="service")
@@ -72,6 +77,7 @@ def device_of(service: embedded.Services, source: str, **fields: object) -> typi
         source_type=source,
         destination_type="volume",
         boot_index=-1,
+        device_name="/dev/vdb",
         volume_size=1,
         **ids,
         **fields,
@@ -79,19 +85,21 @@ def device_of(service: embedded.Services, source: str, **fields: object) -> typi
 
 
 def build(
-    service: embedded.Services, device: objects.BlockDeviceMapping, server: str, zone: str | None
-) -> None:
-    """What API and compute do for one volume, as in ``compute/volumes.py``."""
-    ctxt, client = service.ctxt, service.cinder
-    way = flow.flow_for(ctxt, device, client, Host())
-    if device.source_type != "volume":
-        creation.order(ctxt, client, device, server, zone)
-        creation.create_and_wait(
-            ctxt, client, device, server, availability_zone=zone, patience=PATIENCE
-        )
-    way.reserve(ctxt, server, device)
-    way.connect(ctxt, device, CONNECTOR, "/dev/vdb")
-    way.complete(ctxt, device)
+    service: embedded.Services, host: Host, device: objects.BlockDeviceMapping, zone: str | None
+) -> str:
+    """What the API, and then a build, do for one volume; returns the server's id."""
+    task = test_types.Task()
+    task.ctxt = service.ctxt
+    task.instance.availability_zone = zone
+    disk = types.volume_of(device, host)
+    if isinstance(disk, types.NewVolume):
+        disk.create(task)
+    else:
+        attachment = host.cinder.create_attachment(task.ctxt, device.volume_id, task.instance.uuid)
+        device.attachment_id = attachment.id
+        device.phase = states.DevicePhase.RESERVED.value
+    disk.attach(task)
+    return str(task.instance.uuid)
 
 
 def _same(value: typing.Any, names: dict[str, str]) -> typing.Any:
@@ -121,6 +129,7 @@ def _same(value: typing.Any, names: dict[str, str]) -> typing.Any:
 def test_the_picture_is_true(
     service: embedded.Services,
     sent: Sent,
+    tmp_path: pathlib.Path,
     source: str,
     fields: dict[str, object],
     zone: str | None,
@@ -131,9 +140,9 @@ def test_the_picture_is_true(
         (call["call"], call.get("body")) for call in dry_run_calls.of(device.obj_clone(), zone)
     ]
     own = device.volume_id
-    server = hosts.new_uuid()
+    host = Host(service, tmp_path, cross_az=zone is None)
     sent.clear()
-    build(service, device, server, zone)
+    server = build(service, host, device, zone or "nova")
     names = {server: dry_run_calls.SERVER, device.attachment_id: dry_run_calls.ATTACHMENT}
     if own is None:
         names[device.volume_id] = dry_run_calls.VOLUME

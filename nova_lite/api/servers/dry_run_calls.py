@@ -1,6 +1,6 @@
 """The calls of Cinder that each device of a new server costs, in order.
 
-A picture of what :mod:`nova_lite.volume.creation` and
+A picture of what :mod:`nova_lite.blockdev.types` and
 :mod:`nova_lite.volume.flow_attachments` send; a test compares the two. In braces is
 what only the host or Cinder's answers will tell. Left out are the reads by which a
 request is checked, which a dry run makes too.
