@@ -25,6 +25,8 @@ Schema: typing.TypeAlias = dict[str, typing.Any]
 MAX_INT = 0x7FFFFFFF
 """The greatest number that all databases keep in an integer column."""
 
+F = typing.TypeVar("F", bound=collections.abc.Callable[..., typing.Any])
+
 FORMATS = jsonschema.FormatChecker(formats=())
 
 
@@ -129,6 +131,37 @@ class Schemas:
         error = next(iter(validator.iter_errors(value)), None)
         if error is not None:
             raise exceptions.InvalidInput(_describe(error, where))
+
+
+def by_version(
+    changes: collections.abc.Sequence[int], make: collections.abc.Callable[[int], Schema]
+) -> Schemas:
+    """Schemas of something that changes with some versions.
+
+    :param changes: the minor versions at which it changes, ascending.
+    :param make: gives the schema of a minor version.
+    """
+    ends = [following - 1 for following in changes[1:]]
+    return Schemas(
+        *(
+            (f"2.{first}", f"2.{last}", make(first))
+            for first, last in zip(changes, ends, strict=False)
+        ),
+        (f"2.{changes[-1]}", None, make(changes[-1])),
+    )
+
+
+def answers(by_status: collections.abc.Mapping[int, Schemas]) -> collections.abc.Callable[[F], F]:
+    """Say what a handler answers when it succeeds: the body's schemas by status.
+
+    Tests hold every answer against them; a daemon does not look.
+    """
+
+    def mark(handler: F) -> F:
+        handler.answers = by_status  # type: ignore[attr-defined]
+        return handler
+
+    return mark
 
 
 def _describe(error: jsonschema.ValidationError, where: str) -> str:

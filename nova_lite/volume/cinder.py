@@ -23,6 +23,7 @@ LOG = logging.getLogger(__name__)
 WANTED_VERSIONS = ((3, 69), (3, 48), (3, 44), (3, 0))
 ATTACHMENTS_VERSION = (3, 44)
 RETRY_DELAY_S = 0.2
+TYPES_PAGE = 1000
 
 # What an attachment says about itself beside the back end's data.
 _NOT_DATA = frozenset({"driver_volume_type", "attachment_id", "serial", "status"})
@@ -131,11 +132,6 @@ class CinderClient:
             name=snapshot.get("name"),
         )
 
-    def list_volume_types(self, ctxt: context.RequestContext) -> list[VolumeType]:
-        """The types this user may use."""
-        body = self._call(ctxt, "GET", "/types", _no_volume("types"))
-        return [VolumeType(row["id"], row["name"]) for row in body["volume_types"]]
-
     def create_volume(
         self,
         ctxt: context.RequestContext,
@@ -186,6 +182,21 @@ class CinderClient:
     def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """Order a volume's deletion."""
         self._call(ctxt, "DELETE", f"/volumes/{volume_id}", _no_volume(volume_id))
+
+    def list_volume_types(self, ctxt: context.RequestContext) -> list[VolumeType]:
+        """The volume types that the user may use: public ones, and those given to
+        the project."""
+        params = {"limit": str(TYPES_PAGE)}
+        if ctxt.is_admin:
+            # Others see theirs in any case; an administrator must ask for all.
+            params["is_public"] = "none"
+        found: list[VolumeType] = []
+        while True:
+            body = self._call(ctxt, "GET", "/types", _no_volume("types"), params=params)
+            found += [VolumeType(item["id"], item["name"]) for item in body["volume_types"]]
+            if not body.get("volume_type_links") or not body["volume_types"]:
+                return found
+            params["marker"] = found[-1].id
 
     # Attachments
 

@@ -7,6 +7,7 @@ import pathlib
 import pkgutil
 import re
 
+import jsonschema
 import pytest
 
 import nova_lite.api
@@ -14,6 +15,7 @@ from nova_lite.api import microversion
 from nova_lite.api import policy
 from nova_lite.api import routes
 from nova_lite.api import validation
+from nova_lite.api.servers import actions
 
 HANDLERS = [
     pytest.param(url, method, handler, id=f"{method} {url}")
@@ -43,6 +45,55 @@ def test_handlers_take_the_parameters_of_their_path(
     parameters = list(inspect.signature(handler).parameters)
     assert parameters == ["req", *re.findall(r"{(\w+)}", url)]
     assert handler.__doc__
+
+
+ANSWERING = [
+    *HANDLERS,
+    *(
+        pytest.param("/servers/{server_id}/action", name, handler, id=f"action {name}")
+        for name, handler in actions.ACTIONS.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("_url", "_method", "handler"), ANSWERING)
+def test_every_handler_declares_its_answers(
+    _url: str, _method: str, handler: collections.abc.Callable[..., object]
+) -> None:
+    """At each version at which it exists, for one status at least.
+
+    That the ranges of one status neither overlap nor leave a gap is seen to when
+    they are made.
+    """
+    if handler is actions.action:
+        return
+    by_status = handler.answers  # type: ignore[attr-defined]
+    assert all(200 <= status < 300 for status in by_status)
+    since, until = getattr(handler, "available", (microversion.MINIMUM, microversion.MAXIMUM))
+    for minor in range(since.minor, until.minor + 1):
+        version = microversion.Version(2, minor)
+        found = [
+            schemas
+            for schemas in by_status.values()
+            if schemas.ranges[0][0] <= version <= schemas.ranges[-1][1]
+        ]
+        assert found, version
+
+
+def test_schemas_of_answers_are_schemas() -> None:
+    for name, schemas in _schemas():
+        for _, _, schema in schemas.ranges:
+            jsonschema.Draft202012Validator.check_schema(schema)
+            assert schema, name
+
+
+def test_answers_say_what_they_have() -> None:
+    """No answer takes keys that its schema does not know."""
+    for parameter in ANSWERING:
+        for schemas in getattr(parameter.values[2], "answers", {}).values():
+            for _, _, schema in schemas.ranges:
+                for part in _objects(schema):
+                    assert "additionalProperties" in part, parameter.id
 
 
 def test_versions_of_a_handler_are_a_range_of_ours() -> None:

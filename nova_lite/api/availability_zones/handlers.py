@@ -5,13 +5,16 @@ import typing
 from nova_lite import objects
 from nova_lite.api import request
 from nova_lite.api import timestamps
+from nova_lite.api import validation
 from nova_lite.api.availability_zones import policy
+from nova_lite.api.availability_zones import schemas
 from nova_lite.api.services import handlers as services_handlers
 from nova_lite.db.queries import services
 
 View: typing.TypeAlias = dict[str, typing.Any]
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request) -> View:
     """``GET /os-availability-zone``: zones with a host that takes servers are available."""
     req.authorize(policy.LIST)
@@ -24,6 +27,7 @@ def index(req: request.Request) -> View:
     }
 
 
+@validation.answers({200: schemas.DETAILED})
 def detail(req: request.Request) -> View:
     """``GET /os-availability-zone/detail``."""
     req.authorize(policy.DETAIL)

@@ -5,12 +5,14 @@ import typing
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.flavors import handlers
 from nova_lite.api.flavors import policy
 from nova_lite.api.flavors import schemas
 from nova_lite.db.queries import flavors
 
 
+@validation.answers({200: schemas.ACCESS})
 def index(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     """``GET …/os-flavor-access``."""
     req.authorize(policy.ACCESS_INDEX)
@@ -20,6 +22,7 @@ def index(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     return _view(req, flavor)
 
 
+@validation.answers({200: schemas.ACCESS})
 def action(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     """``POST /flavors/{flavor_id}/action``."""
     if isinstance(req.json, dict) and "addTenantAccess" in req.json:

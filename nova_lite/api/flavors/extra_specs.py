@@ -4,18 +4,22 @@ import typing
 
 from nova_lite import exceptions
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.flavors import handlers
 from nova_lite.api.flavors import policy
 from nova_lite.api.flavors import schemas
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import flavors
 
 
+@validation.answers({200: schemas.SPECS})
 def index(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     """``GET …/os-extra_specs``."""
     req.authorize(policy.SPECS_INDEX)
     return {"extra_specs": handlers.load(req, flavor_id).extra_specs}
 
 
+@validation.answers({200: schemas.ONE_SPEC})
 def show(req: request.Request, flavor_id: str, key: str) -> dict[str, typing.Any]:
     """``GET …/os-extra_specs/{key}``."""
     req.authorize(policy.SPECS_SHOW)
@@ -25,6 +29,7 @@ def show(req: request.Request, flavor_id: str, key: str) -> dict[str, typing.Any
     return {key: specs[key]}
 
 
+@validation.answers({200: schemas.SPECS})
 def create(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     """``POST …/os-extra_specs``: add some, keep the others."""
     req.authorize(policy.SPECS_CREATE)
@@ -33,6 +38,7 @@ def create(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     return {"extra_specs": given}
 
 
+@validation.answers({200: schemas.ONE_SPEC})
 def update(req: request.Request, flavor_id: str, key: str) -> dict[str, typing.Any]:
     """``PUT …/os-extra_specs/{key}``."""
     req.authorize(policy.SPECS_UPDATE)
@@ -43,6 +49,7 @@ def update(req: request.Request, flavor_id: str, key: str) -> dict[str, typing.A
     return given
 
 
+@validation.answers({200: NOTHING})
 def delete(req: request.Request, flavor_id: str, key: str) -> request.Response:
     """``DELETE …/os-extra_specs/{key}``."""
     req.authorize(policy.SPECS_DELETE)

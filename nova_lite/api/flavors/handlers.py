@@ -10,9 +10,11 @@ from nova_lite import objects
 from nova_lite.api import microversion
 from nova_lite.api import paging
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.flavors import policy
 from nova_lite.api.flavors import schemas
 from nova_lite.api.flavors import views
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import flavors
 
 
@@ -70,12 +72,14 @@ def _number(query: request.Query, name: str) -> int:
     return int(text)
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request) -> dict[str, typing.Any]:
     """``GET /flavors``."""
     query, page = _page(req)
     return _collection(req, query, "flavors", [views.brief(req, flavor) for flavor in page])
 
 
+@validation.answers({200: schemas.DETAILED})
 def detail(req: request.Request) -> dict[str, typing.Any]:
     """``GET /flavors/detail``."""
     query, page = _page(req)
@@ -94,6 +98,7 @@ def _collection(
     return body
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     """``GET /flavors/{flavor_id}``."""
     flavor = load(req, flavor_id)
@@ -105,6 +110,7 @@ def _one(req: request.Request, flavor: objects.Flavor) -> dict[str, typing.Any]:
     return {"flavor": views.detail(req, flavor, show_extra_specs=extra_specs)}
 
 
+@validation.answers({200: schemas.SHOWN})
 def create(req: request.Request) -> dict[str, typing.Any]:
     """``POST /flavors``."""
     req.authorize(policy.CREATE)
@@ -135,6 +141,7 @@ def create(req: request.Request) -> dict[str, typing.Any]:
 
 
 @microversion.available("2.55")
+@validation.answers({200: schemas.SHOWN})
 def update(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     """``PUT /flavors/{flavor_id}``: only the description can change."""
     req.authorize(policy.UPDATE)
@@ -146,6 +153,7 @@ def update(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     return _one(req, flavor)
 
 
+@validation.answers({202: NOTHING})
 def delete(req: request.Request, flavor_id: str) -> request.Response:
     """``DELETE /flavors/{flavor_id}``."""
     req.authorize(policy.DELETE)

@@ -1,5 +1,6 @@
 """What requests for flavors may contain."""
 
+from nova_lite.api import shapes
 from nova_lite.api import validation
 from nova_lite.api.validation import integer
 from nova_lite.api.validation import many
@@ -84,3 +85,50 @@ def _access(action: str) -> validation.Schema:
 
 ADD_ACCESS = validation.Schemas(("2.1", None, _access("addTenantAccess")))
 REMOVE_ACCESS = validation.Schemas(("2.1", None, _access("removeTenantAccess")))
+
+# What is answered.
+
+
+_SWAP_OR_NONE: validation.Schema = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": ""}]}
+
+
+def _brief(minor: int) -> validation.Schema:
+    properties = {"id": shapes.TEXT, "name": shapes.TEXT, "links": shapes.LINKS}
+    if minor >= 55:
+        properties["description"] = shapes.TEXT_OR_NULL
+    return properties
+
+
+def _flavor(minor: int) -> validation.Schema:
+    properties = _brief(minor) | {
+        "ram": shapes.COUNT,
+        "disk": shapes.COUNT,
+        # No swap is an empty string before 2.75.
+        "swap": shapes.COUNT if minor >= 75 else _SWAP_OR_NONE,
+        "vcpus": shapes.COUNT,
+        "OS-FLV-EXT-DATA:ephemeral": shapes.COUNT,
+        "OS-FLV-DISABLED:disabled": shapes.FLAG,
+        "os-flavor-access:is_public": shapes.FLAG,
+        "rxtx_factor": {"anyOf": [{"type": "number", "minimum": 0}, {"const": ""}]},
+    }
+    if minor >= 61:
+        properties["extra_specs"] = shapes.TEXTS
+    # Who may not list extra specs does not see them here.
+    return shapes.exact(properties, optional=["extra_specs"])
+
+
+LISTED = validation.by_version(
+    (1, 55), lambda minor: shapes.collection("flavors", shapes.exact(_brief(minor)))
+)
+DETAILED = validation.by_version(
+    (1, 55, 61, 75), lambda minor: shapes.collection("flavors", _flavor(minor))
+)
+SHOWN = validation.by_version(
+    (1, 55, 61, 75), lambda minor: shapes.exact({"flavor": _flavor(minor)})
+)
+_PAIR = shapes.exact({"flavor_id": shapes.TEXT, "tenant_id": shapes.TEXT})
+ACCESS = validation.Schemas(("2.1", None, shapes.exact({"flavor_access": shapes.array(_PAIR)})))
+SPECS = validation.Schemas(("2.1", None, shapes.exact({"extra_specs": shapes.TEXTS})))
+ONE_SPEC = validation.Schemas(
+    ("2.1", None, {**shapes.TEXTS, "minProperties": 1, "maxProperties": 1})
+)

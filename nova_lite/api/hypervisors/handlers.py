@@ -10,6 +10,7 @@ from nova_lite import objects
 from nova_lite.api import microversion
 from nova_lite.api import paging
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.hypervisors import policy
 from nova_lite.api.hypervisors import schemas
 from nova_lite.api.hypervisors import views
@@ -22,12 +23,14 @@ View: typing.TypeAlias = dict[str, typing.Any]
 Pair: typing.TypeAlias = tuple[objects.ComputeNode, objects.Service]
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request) -> View:
     """``GET /os-hypervisors``."""
     req.authorize(policy.LIST)
     return _list(req, "os-hypervisors", views.brief)
 
 
+@validation.answers({200: schemas.DETAILED})
 def detail(req: request.Request) -> View:
     """``GET /os-hypervisors/detail``."""
     req.authorize(policy.DETAIL)
@@ -45,7 +48,7 @@ def _list(req: request.Request, path: str, view: typing.Any) -> View:
     items = [view(req.version, *pair, up=services_handlers.is_up(req, pair[1])) for pair in pairs]
     if _wants_servers(req, query):
         items = [
-            views.with_servers(item, _servers(req, pair[0]))
+            views.with_servers(req.version, item, _servers(req, pair[0]))
             for item, pair in zip(items, pairs, strict=True)
         ]
     body: View = {"hypervisors": items}
@@ -55,6 +58,7 @@ def _list(req: request.Request, path: str, view: typing.Any) -> View:
     return body
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, hypervisor_id: str) -> View:
     """``GET /os-hypervisors/{hypervisor_id}``."""
     req.authorize(policy.SHOW)
@@ -66,11 +70,12 @@ def show(req: request.Request, hypervisor_id: str) -> View:
     node, service = found
     view = views.detail(req.version, node, service, up=services_handlers.is_up(req, service))
     if _wants_servers(req, query):
-        view = views.with_servers(view, _servers(req, node))
+        view = views.with_servers(req.version, view, _servers(req, node))
     return {"hypervisor": view}
 
 
 @microversion.available(until="2.87")
+@validation.answers({200: schemas.STATISTICS})
 def statistics(req: request.Request) -> View:
     """``GET /os-hypervisors/statistics``."""
     req.authorize(policy.STATISTICS)
@@ -81,6 +86,7 @@ def statistics(req: request.Request) -> View:
 
 
 @microversion.available(until="2.52")
+@validation.answers({200: schemas.FOUND})
 def search(req: request.Request, hypervisor_id: str) -> View:
     """``GET /os-hypervisors/{pattern}/search``."""
     req.authorize(policy.SEARCH)
@@ -88,12 +94,13 @@ def search(req: request.Request, hypervisor_id: str) -> View:
 
 
 @microversion.available(until="2.52")
+@validation.answers({200: schemas.WITH_SERVERS})
 def servers(req: request.Request, hypervisor_id: str) -> View:
     """``GET /os-hypervisors/{pattern}/servers``."""
     req.authorize(policy.SERVERS)
     return {
         "hypervisors": [
-            views.with_servers(_brief(req, pair), _servers(req, pair[0]))
+            views.with_servers(req.version, _brief(req, pair), _servers(req, pair[0]))
             for pair in _found(req, hypervisor_id)
         ]
     }

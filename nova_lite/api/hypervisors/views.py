@@ -71,9 +71,10 @@ def _free_disk(node: objects.ComputeNode) -> int:
     return int(node.disk_gib - node.disk_gib_used - node.disk_gib_reserved)
 
 
-def with_servers(view: View, servers: Servers) -> View:
-    """``view`` with the servers there, given as uuid and name."""
-    if servers:
+def with_servers(version: microversion.Version, view: View, servers: Servers) -> View:
+    """``view`` with the servers there, given as uuid and name; before 2.75 none are
+    not shown as an empty list, but not at all."""
+    if servers or version >= microversion.STRICT_AND_UNIFORM:
         view["servers"] = [
             # Nova shows the name its hypervisor knows the server by.
             {"uuid": uuid, "name": f"instance-{uuid}"}

@@ -10,6 +10,7 @@ from nova_lite import objects
 from nova_lite.api import microversion
 from nova_lite.api import paging
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.instance_actions import policy
 from nova_lite.api.instance_actions import schemas
 from nova_lite.api.instance_actions import views
@@ -24,6 +25,7 @@ def _project(req: request.Request, server_id: str) -> str:
     return load.record(req, server_id).project_id
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``GET …/os-instance-actions``, newest first."""
     req.authorize(policy.LIST, {"project_id": _project(req, server_id)})
@@ -66,6 +68,7 @@ def _time(text: str) -> datetime.datetime:
     return when
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, server_id: str, request_id: str) -> dict[str, typing.Any]:
     """``GET …/os-instance-actions/{request_id}``."""
     req.authorize(policy.SHOW, {"project_id": _project(req, server_id)})

@@ -7,6 +7,7 @@ from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import paging
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.keypairs import policy
 from nova_lite.api.keypairs import schemas
 from nova_lite.api.keypairs import sshkeys
@@ -19,6 +20,7 @@ _NAME_CHARACTERS = frozenset("_- " + string.digits + string.ascii_letters)
 _LATER_NAME_CHARACTERS = _NAME_CHARACTERS | set("@.")
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request) -> dict[str, typing.Any]:
     """``GET /os-keypairs``."""
     query = req.query(schemas.INDEX)
@@ -48,6 +50,7 @@ def index(req: request.Request) -> dict[str, typing.Any]:
     return answer
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, keypair_name: str) -> dict[str, typing.Any]:
     """``GET /os-keypairs/{keypair_name}``."""
     user_id = _user(req, req.query(schemas.ONE))
@@ -56,6 +59,7 @@ def show(req: request.Request, keypair_name: str) -> dict[str, typing.Any]:
         return views.detail(req.version, keypairs.get(tx, user_id, keypair_name))
 
 
+@validation.answers({200: schemas.CREATED_2_1, 201: schemas.CREATED})
 def create(req: request.Request) -> request.Response:
     """``POST /os-keypairs``: import a public key, or, before 2.92, generate one."""
     body = req.body(schemas.CREATE)["keypair"]
@@ -75,6 +79,7 @@ def create(req: request.Request) -> request.Response:
     return request.Response(status, views.created(req.version, keypair, private_key))
 
 
+@validation.answers({202: schemas.DELETED_2_1, 204: schemas.DELETED})
 def delete(req: request.Request, keypair_name: str) -> request.Response:
     """``DELETE /os-keypairs/{keypair_name}``."""
     user_id = _user(req, req.query(schemas.ONE))

@@ -6,21 +6,17 @@ from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.limits import policy
+from nova_lite.api.limits import schemas
 from nova_lite.db.queries import quotas
-
-SHOW_QUERY = validation.Schemas(
-    ("2.1", "2.56", validation.obj({"tenant_id": validation.many()}, additional=True)),
-    ("2.57", "2.74", validation.obj({"tenant_id": validation.one()}, additional=True)),
-    ("2.75", None, validation.obj({"tenant_id": validation.one()})),
-)
 
 UNLIMITED = -1
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request) -> dict[str, typing.Any]:
     """``GET /limits``."""
     req.authorize(policy.SHOW)
-    project_id = req.query(SHOW_QUERY).get("tenant_id", [req.ctxt.project_id])[0]
+    project_id = req.query(schemas.SHOW_QUERY).get("tenant_id", [req.ctxt.project_id])[0]
     if project_id != req.ctxt.project_id:
         req.authorize(policy.OTHER_PROJECT, {"project_id": project_id})
     with req.database.api.read() as tx:

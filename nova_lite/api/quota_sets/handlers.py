@@ -6,34 +6,12 @@ from nova_lite import exceptions
 from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.quota_sets import policy
-from nova_lite.api.validation import obj
+from nova_lite.api.quota_sets import schemas
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import quotas
 
-_LIMIT = validation.integer(-1, 0x7FFFFFFF)
-# What a quota can be set for; Nova's other resources do not exist here, and
-# setting a limit that would not be kept is refused.
-_RESOURCES = ("instances", "cores", "ram", "metadata_items", "key_pairs")
 
-UPDATE = validation.Schemas(
-    (
-        "2.1",
-        None,
-        obj(
-            {
-                "quota_set": obj(
-                    {
-                        **{resource: _LIMIT for resource in _RESOURCES},
-                        "tenant_id": {"type": "string"},
-                        "force": validation.BOOLEAN,
-                    }
-                )
-            },
-            ["quota_set"],
-        ),
-    )
-)
-
-
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     """``GET /os-quota-sets/{tenant_id}``."""
     req.authorize(policy.SHOW, {"project_id": project_id})
@@ -42,12 +20,14 @@ def show(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     return {"quota_set": {"id": project_id, **limits}}
 
 
+@validation.answers({200: schemas.SHOWN})
 def defaults(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     """``GET /os-quota-sets/{tenant_id}/defaults``."""
     req.authorize(policy.DEFAULTS)
     return {"quota_set": {"id": project_id, **quotas.defaults(req.conf)}}
 
 
+@validation.answers({200: schemas.DETAILED})
 def detail(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     """``GET /os-quota-sets/{tenant_id}/detail``: with what is used."""
     req.authorize(policy.DETAIL, {"project_id": project_id})
@@ -64,14 +44,15 @@ def detail(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     }
 
 
+@validation.answers({200: schemas.UPDATED})
 def update(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     """``PUT /os-quota-sets/{tenant_id}``.
 
     A limit below what is used is refused unless ``force`` is given.
     """
     req.authorize(policy.UPDATE)
-    body = req.body(UPDATE)["quota_set"]
-    wanted = {name: int(body[name]) for name in _RESOURCES if name in body}
+    body = req.body(schemas.UPDATE)["quota_set"]
+    wanted = {name: int(body[name]) for name in schemas.RESOURCES if name in body}
     with req.database.api.write() as tx:
         used, _ = quotas.read(tx, req.conf, project_id)
         if str(body.get("force", "")).lower() not in ("true", "1", "yes", "on"):
@@ -91,6 +72,7 @@ def _refuse_below_use(wanted: dict[str, int], used: quotas.Amount) -> None:
             )
 
 
+@validation.answers({202: NOTHING})
 def delete(req: request.Request, project_id: str) -> request.Response:
     """``DELETE /os-quota-sets/{tenant_id}``."""
     req.authorize(policy.DELETE)

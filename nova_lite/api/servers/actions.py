@@ -6,10 +6,13 @@ import typing
 from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import delete as deletion
 from nova_lite.api.servers import load
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import shapes
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import instances
 
 Action: typing.TypeAlias = collections.abc.Callable[
@@ -27,6 +30,7 @@ def action(req: request.Request, server_id: str) -> request.Response | dict[str,
     return ACTIONS[names[0]](req, server_id)
 
 
+@validation.answers({200: shapes.CONSOLE_OUTPUT})
 def console_output(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``os-getConsoleOutput``: the last ``length`` lines, or all."""
     server = load.instance(req, server_id)
@@ -44,6 +48,7 @@ def console_output(req: request.Request, server_id: str) -> dict[str, typing.Any
     return {"output": output}
 
 
+@validation.answers({202: NOTHING})
 def force_delete(req: request.Request, server_id: str) -> request.Response:
     """``forceDelete``: the same as DELETE, since nothing is ever deferred."""
     server = load.instance(req, server_id)
@@ -53,6 +58,7 @@ def force_delete(req: request.Request, server_id: str) -> request.Response:
     return request.ACCEPTED
 
 
+@validation.answers({202: NOTHING})
 def lock(req: request.Request, server_id: str) -> request.Response:
     """``lock``: only administrators may change the server until ``unlock``."""
     server = load.instance(req, server_id)
@@ -68,6 +74,7 @@ def lock(req: request.Request, server_id: str) -> request.Response:
     return request.ACCEPTED
 
 
+@validation.answers({202: NOTHING})
 def unlock(req: request.Request, server_id: str) -> request.Response:
     """``unlock``: the owner's lock by the owner, an administrator's by one."""
     server = load.instance(req, server_id)

@@ -22,10 +22,12 @@ from nova_lite import revert
 from nova_lite import states
 from nova_lite.api import microversion
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import devices
 from nova_lite.api.servers import dry_run
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import shapes
 from nova_lite.api.servers import views
 from nova_lite.blockdev import limits
 from nova_lite.db import session
@@ -48,6 +50,7 @@ class Destination:
     node: str | None
 
 
+@validation.answers({202: shapes.CREATED, 200: shapes.PLANNED})
 def create(req: request.Request) -> request.Response:
     """``POST /servers``."""
     req.authorize(policy.CREATE)
@@ -59,6 +62,7 @@ def create(req: request.Request) -> request.Response:
     flavor = _flavor(req, str(wanted["flavorRef"]))
     keypair = _keypair(req, wanted)
     source = devices.resolve(req, wanted, flavor, count=most)
+    destination = _in_zone_of_volumes(req, destination, source)
     if most > 1:
         # More than there is room for are not worth preparing.
         with req.database.api.read() as tx:
@@ -147,6 +151,26 @@ def _check_destination(req: request.Request, zone: str | None, host: str | None)
         raise exceptions.InvalidInput("The requested availability zone is not available")
     if host and host not in {service.host for service in found}:
         raise exceptions.InvalidInput(f"Compute host {host} could not be found.")
+
+
+def _in_zone_of_volumes(
+    req: request.Request, destination: Destination, source: devices.BootSource
+) -> Destination:
+    """The destination in the zone that the volumes bind the server to (B3-11).
+
+    :raises exceptions.InvalidInput: another zone was asked for, or no host is in it.
+    """
+    if source.zone is None:
+        return destination
+    if destination.availability_zone is None:
+        _check_destination(req, source.zone, None)
+        return dataclasses.replace(destination, availability_zone=source.zone)
+    if destination.availability_zone != source.zone:
+        raise exceptions.InvalidBlockDevice(
+            reason=f"the server is asked for in availability zone {destination.availability_zone} "
+            f"and its volumes are in {source.zone}; ask for {source.zone}, or give other volumes."
+        )
+    return destination
 
 
 def _flavor(req: request.Request, flavor_ref: str) -> objects.Flavor:

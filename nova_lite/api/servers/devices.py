@@ -1,5 +1,5 @@
-"""The block devices of a new server: parsed, merged, and checked against what only
-Glance and Cinder know (RULES B2, B3). Nothing is reserved here.
+"""The block devices of a new server: parsed, merged, and checked (RULES B2, B3).
+Nothing is reserved here.
 """
 
 import collections.abc
@@ -14,87 +14,24 @@ from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import sources
 from nova_lite.blockdev import limits
 from nova_lite.blockdev import naming
 from nova_lite.blockdev import parse
-
-if typing.TYPE_CHECKING:
-    from nova_lite.volume import cinder
 
 
 @dataclasses.dataclass
 class BootSource:
     """What a new server boots from, and its devices.
 
-    ``image`` is the root's image metadata, from Glance or from the volume.
+    ``image`` is the root's image metadata, from Glance or from the volume; ``zone``
+    the one that its volumes bind it to, if any.
     """
 
     image: objects.ImageMeta
     image_ref: str | None
     devices: parse.Devices
-
-
-class Resolver:
-    """Looks up each image, volume and snapshot once a request, as the user."""
-
-    def __init__(self, req: request.Request) -> None:
-        self._req = req
-        self._images: dict[str, objects.ImageMeta] = {}
-        self._volumes: dict[str, cinder.Volume] = {}
-        self._snapshots: dict[str, cinder.Snapshot] = {}
-        self._type_names: dict[str, str] | None = None
-
-    def image(self, image_id: str) -> objects.ImageMeta:
-        """:raises exceptions.InvalidInput: no such image for this user."""
-        if image_id not in self._images:
-            try:
-                image = self._req.services.glance.get_image(self._req.ctxt, image_id)
-            except (exceptions.ImageNotFound, exceptions.Forbidden) as error:
-                raise exceptions.InvalidInput(f"Image {image_id} could not be found.") from error
-            self._images[image_id] = image
-        return self._images[image_id]
-
-    def volume(self, volume_id: str) -> "cinder.Volume":
-        """:raises exceptions.InvalidBlockDevice: no such volume for this user."""
-        if volume_id not in self._volumes:
-            try:
-                volume = self._req.services.cinder.get_volume(self._req.ctxt, volume_id)
-            except (exceptions.NotFound, exceptions.Forbidden) as error:
-                raise exceptions.InvalidBlockDevice(
-                    reason=f"failed to get volume {volume_id}: it could not be found."
-                ) from error
-            self._volumes[volume_id] = volume
-        return self._volumes[volume_id]
-
-    def snapshot(self, snapshot_id: str) -> "cinder.Snapshot":
-        """:raises exceptions.InvalidBlockDevice: no such snapshot for this user."""
-        if snapshot_id not in self._snapshots:
-            try:
-                snapshot = self._req.services.cinder.get_snapshot(self._req.ctxt, snapshot_id)
-            except (exceptions.NotFound, exceptions.Forbidden) as error:
-                raise exceptions.InvalidBlockDevice(
-                    reason=f"failed to get snapshot {snapshot_id}: it could not be found."
-                ) from error
-            self._snapshots[snapshot_id] = snapshot
-        return self._snapshots[snapshot_id]
-
-    def volume_type(self, id_or_name: str) -> str:
-        """The name of a volume type.
-
-        :raises exceptions.InvalidBlockDevice: no such type for this user.
-        """
-        if self._type_names is None:
-            types = self._req.services.cinder.list_volume_types(self._req.ctxt)
-            self._type_names = {kind.id: kind.name for kind in types}
-        if id_or_name in self._type_names.values():
-            return id_or_name
-        try:
-            return self._type_names[id_or_name]
-        except KeyError as error:
-            raise exceptions.InvalidBlockDevice(
-                reason=f"volume_type {id_or_name} could not be found; use one of "
-                f"{', '.join(sorted(self._type_names.values()))}."
-            ) from error
+    zone: str | None
 
 
 def resolve(
@@ -121,7 +58,7 @@ def resolve(
     elif image_ref is None:
         raise exceptions.InvalidInput("Invalid imageRef provided: Missing imageRef attribute")
 
-    resolver = Resolver(req)
+    resolver = sources.Resolver(req)
     image = resolver.image(image_ref) if image_ref else None
     defined = _image_defined(image)
     image_has_root = any(device.is_root for device in defined)
@@ -136,67 +73,27 @@ def resolve(
     devices = parse.merge_image_defined(defined, requested)
     parse.add_flavor_defined(devices, flavor)
     limits.check(devices, flavor, max_local_devices=req.conf.api.max_local_block_devices)
-    _check_sources(req, resolver, devices)
+    labels = _labels(parse.V2_KEY if v2 else parse.V1_KEY, v2 or v1, requested)
+    sources.check(req, resolver, devices, labels)
+    zone = sources.zone_of_volumes(req, resolver, devices)
     root = limits.root_of(devices)
     if root is None:
         raise AssertionError("limits.check lets no server without a root pass")
     if image is None:
         image = _image_of_root(resolver, root)
     _check_image(req, image, flavor, root)
-    return BootSource(image, None if root.is_volume else image_ref, devices)
+    return BootSource(image, None if root.is_volume else image_ref, devices, zone)
 
 
-def _check_sources(
-    req: request.Request, resolver: Resolver, devices: collections.abc.Iterable[typing.Any]
-) -> None:
-    """Every source exists, may be used, and its size fits; fills in sizes."""
-    for device in devices:
-        if device.volume_type:
-            device.volume_type = resolver.volume_type(device.volume_type)
-        if device.source_type == "image":
-            resolver.image(device.image_id)
-        elif device.source_type == "volume":
-            volume = resolver.volume(device.volume_id)
-            check_multiattach(req, volume)
-            _check_attachable(volume)
-            device.volume_size = volume.size_gib
-        elif device.source_type == "snapshot":
-            snapshot = resolver.snapshot(device.snapshot_id)
-            if device.volume_size is None:
-                device.volume_size = snapshot.size_gib
-            elif device.volume_size < snapshot.size_gib:
-                raise exceptions.InvalidBlockDevice(
-                    reason=f"volume_size {device.volume_size} is less than the "
-                    f"{snapshot.size_gib} GiB of snapshot {snapshot.id}; ask for as much or more."
-                )
+def _labels(key: str, items: collections.abc.Sized, requested: parse.Devices) -> dict[int, str]:
+    """How the user wrote each device; the image of a v1 request comes first, unwritten."""
+    written = requested[len(requested) - len(items) :]
+    return {id(device): f"{key}[{index}]" for index, device in enumerate(written)}
 
 
-def check_multiattach(req: request.Request, volume: "cinder.Volume") -> None:
-    """A volume for several servers needs a client that knows them (S119).
-
-    :raises exceptions.InvalidInput: the microversion is below 2.60.
-    """
-    if volume.multiattach and req.version < microversion.MULTIATTACH:
-        raise exceptions.InvalidInput(
-            f"Multiattach volumes are only supported starting with compute API version "
-            f"{microversion.MULTIATTACH}."
-        )
-
-
-def _check_attachable(volume: "cinder.Volume") -> None:
-    """Cinder would reserve it (RULES B6); it says so again when it is asked to.
-
-    :raises exceptions.InvalidVolume: its status does not allow that.
-    """
-    allowed = {"available", "downloading"} | ({"in-use"} if volume.multiattach else set())
-    if volume.status not in allowed:
-        raise exceptions.InvalidVolume(
-            reason=f"volume {volume.id} has status {volume.status}; to attach it, it must be "
-            f"{' or '.join(sorted(allowed))}."
-        )
-
-
-def _image_of_root(resolver: Resolver, root: objects.BlockDeviceMapping) -> objects.ImageMeta:
+def _image_of_root(
+    resolver: sources.Resolver, root: objects.BlockDeviceMapping
+) -> objects.ImageMeta:
     """Image metadata of a server without ``imageRef`` (S132)."""
     if root.source_type == "image":
         return resolver.image(root.image_id)

@@ -13,11 +13,15 @@ from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.api import request
 from nova_lite.api.servers import devices
+from nova_lite.api.servers import dry_run_calls
 from nova_lite.blockdev import naming
 
 HEADER = "X-Nova-Lite-Dry-Run"
 
 Plan: typing.TypeAlias = dict[str, typing.Any]
+
+# Formats that are a disk byte by byte.
+_RAW_FORMATS = ("raw", "iso", "ami", None)
 
 
 def is_asked_for(req: request.Request) -> bool:
@@ -32,7 +36,7 @@ def is_asked_for(req: request.Request) -> bool:
         return bool(strutils.bool_from_string(value, strict=True))
     except ValueError as error:
         raise exceptions.InvalidInput(
-            reason=f"header {HEADER}: {value!r} is not a boolean; use true or false"
+            f"header {HEADER}: {value!r} is not a boolean; use true or false"
         ) from error
 
 
@@ -47,6 +51,7 @@ def plan(
     own = [device.obj_clone() for device in first.block_devices.objects]
     spec = first.request_spec
     naming.assign(own, spec.image.properties)
+    zone = None if req.conf.cinder.cross_az_attach else spec.availability_zone
     return {
         "servers": len(wishes),
         "charged": {
@@ -56,7 +61,14 @@ def plan(
             "host_disk_gib": spec.disk_gib * len(wishes),
             "new_volumes_gib": sum(_new_volume_gib(device) for device in own) * len(wishes),
         },
-        "devices": [_device(device, source, spec) for device in naming.in_order(own)],
+        "devices": [
+            _device(req, device, source, spec)
+            | {
+                "disk_bus": device.disk_bus,
+                "cinder_calls": dry_run_calls.of(device, zone),
+            }
+            for device in naming.in_order(own)
+        ],
         "hosts": _hosts(req, spec),
     }
 
@@ -68,6 +80,7 @@ def _new_volume_gib(device: objects.BlockDeviceMapping) -> int:
 
 
 def _device(
+    req: request.Request,
     device: objects.BlockDeviceMapping,
     source: devices.BootSource,
     spec: objects.RequestSpec,
@@ -75,7 +88,9 @@ def _device(
     size = device.volume_size
     if device.is_root and not device.is_volume:
         size = spec.flavor.root_gib
-    origin, why = _origin(device, source)
+    data, why = _origin(req, device, source)
+    # A local disk is the server's own: it never outlives it.
+    is_kept = device.is_volume and not device.delete_on_termination
     return {
         "device_name": device.device_name,
         "boot_index": device.boot_index,
@@ -83,67 +98,58 @@ def _device(
         "destination_type": device.destination_type,
         "size_mib" if device.is_swap else "size_gib": size,
         "tag": device.tag,
-        "data": origin,
+        "data": data,
         "why": why,
-        "cinder_calls": _cinder_calls(device),
-        "on_delete": "destroyed" if device.delete_on_termination else "kept",
+        "on_delete": "kept" if is_kept else "destroyed",
     }
 
 
-def _origin(device: objects.BlockDeviceMapping, source: devices.BootSource) -> tuple[str, str]:
+def _origin(
+    req: request.Request, device: objects.BlockDeviceMapping, source: devices.BootSource
+) -> tuple[str, str]:
     """Where a device's first bytes come from, and why that way."""
+    if device.is_volume:
+        return _origin_of_volume(device)
+    if device.is_swap:
+        return "blank", "an empty disk with a swap signature"
     if device.source_type == "blank":
-        kind = "swap" if device.is_swap else device.guest_format or "no"
-        return "blank", f"an empty disk with {kind} signature" if not device.is_volume else "empty"
+        file_system = device.guest_format or req.conf.libvirt.default_ephemeral_format
+        return "blank", f"an empty disk with an {file_system} file system"
+    disk_format = source.image.disk_format
+    if disk_format in _RAW_FORMATS:
+        return "download", "once a host, and then shared; the image is raw, as bases are"
+    if disk_format == "qcow2" and not req.conf.libvirt.force_raw_images:
+        return "download", "once a host, and then shared; qcow2 is kept (force_raw_images is off)"
+    return (
+        "download and convert",
+        f"once a host, and then shared; the image is {disk_format}, and bases are raw",
+    )
+
+
+def _origin_of_volume(device: objects.BlockDeviceMapping) -> tuple[str, str]:
     if device.source_type == "volume":
         return "in place", "the volume exists"
-    if device.is_volume:
-        return "by Cinder", f"Cinder makes a volume from the {device.source_type}; no host copies"
-    disk_format = source.image.disk_format
-    if disk_format == "raw":
-        return "download", "once a host, and then shared as a base image; its format is raw"
-    return "download and convert", f"once a host; its format is {disk_format}, and bases are raw"
-
-
-def _cinder_calls(device: objects.BlockDeviceMapping) -> list[Plan]:
-    """The calls a device would send to Cinder, in order, without what only the
-    host or Cinder's answers will tell."""
-    if not device.is_volume:
-        return []
-    attach = [
-        {
-            "call": "POST /attachments",
-            "body": {"volume_uuid": device.volume_id or "(the new one)"},
-        },
-        {"call": "PUT /attachments/{id}", "body": {"connector": "(of the host)"}},
-        {"call": "POST /attachments/{id}/action", "body": {"os-complete": None}},
-    ]
-    if device.source_type == "volume":
-        return attach
-    body: Plan = {"size": device.volume_size}
-    if device.source_type == "image":
-        body["imageRef"] = device.image_id
-    elif device.source_type == "snapshot":
-        body["snapshot_id"] = device.snapshot_id
-    else:
-        body["name"] = "(uuid of the server)-blank-vol"
-    if device.volume_type:
-        body["volume_type"] = device.volume_type
-    return [{"call": "POST /volumes", "body": body}, *attach]
+    if device.source_type == "blank":
+        return "blank", "Cinder makes an empty volume"
+    return "by Cinder", f"Cinder makes a volume from the {device.source_type}; no host copies"
 
 
 def _hosts(req: request.Request, spec: objects.RequestSpec) -> Plan:
     """Which hosts would do and why the others not: names for administrators,
     counts for everybody else."""
-    verdicts = req.services.scheduler.explain_destinations(req.ctxt, spec)
-    suitable = [verdict for verdict in verdicts if verdict.rule is None]
+    try:
+        verdicts = req.services.scheduler.explain_destinations(req.ctxt, spec)
+    except exceptions.RemoteServiceError:
+        # A create would be accepted now too, and wait for it.
+        return {"unknown": "no scheduler answered"}
+    suitable = [verdict.host for verdict in verdicts if verdict.rule is None]
     refused = [verdict for verdict in verdicts if verdict.rule is not None]
     counts: dict[str, int] = {}
     for verdict in refused:
         counts[verdict.rule] = counts.get(verdict.rule, 0) + 1
     answer: Plan = {"suitable": len(suitable), "refused": counts}
     if req.ctxt.is_admin:
-        answer["suitable_hosts"] = [verdict.host for verdict in suitable]
+        answer["suitable_hosts"] = suitable
         answer["refused_hosts"] = [
             {"host": verdict.host, "rule": verdict.rule, "reason": verdict.reason}
             for verdict in refused

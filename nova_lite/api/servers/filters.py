@@ -3,17 +3,16 @@
 import collections.abc
 import dataclasses
 import json
-import re
 import typing
 
 import sqlalchemy as sa
 from oslo_utils import strutils
-from oslo_utils import timeutils
 
 from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import validation
+from nova_lite.api.servers import matching
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import status
 from nova_lite.db.queries import listing
@@ -46,44 +45,18 @@ _SINCE = {
     "locked": microversion.LOCKED_REASON,
 }
 
-# Parameters compared as they are with a column.
-_EQUAL = {
-    "access_ip_v4": T.c.access_ip_v4,
-    "access_ip_v6": T.c.access_ip_v6,
-    "availability_zone": T.c.availability_zone,
-    "description": T.c.display_description,
-    "display_description": T.c.display_description,
-    "host": T.c.host,
-    "image": T.c.image_ref,
-    "image_ref": T.c.image_ref,
-    "key_name": T.c.key_name,
-    "node": T.c.node,
-    "project_id": T.c.project_id,
-    "reservation_id": T.c.reservation_id,
-    "root_device_name": T.c.root_device_name,
-    "task_state": T.c.task_state,
-    "tenant_id": T.c.project_id,
-    "user_id": T.c.user_id,
-    "uuid": T.c.uuid,
-    "vm_state": T.c.vm_state,
-}
-_REGEX = {"name": T.c.display_name, "display_name": T.c.display_name, "hostname": T.c.hostname}
-_TIMES = {"created_at", "launched_at", "terminated_at"}
-_NUMBERS = {"power_state", "launch_index"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Selected:
     """What a list selects.
 
-    ``project_id`` is None for all projects. ``matches`` says the same of a
-    build request's server as ``conditions`` say of a row; None if servers that
-    are only asked for cannot match.
+    ``project_id`` is None for all projects. ``asked_for`` says the same of a
+    build request's server as ``conditions`` say of a row.
     """
 
     project_id: str | None
     conditions: list[Condition]
-    asked_for: collections.abc.Callable[[listing.Server], bool] | None
+    asked_for: matching.Predicate
 
 
 def select(req: request.Request, query: request.Query, all_projects_rule: str) -> Selected:
@@ -93,6 +66,7 @@ def select(req: request.Request, query: request.Query, all_projects_rule: str) -
     :raises exceptions.InvalidInput: a value that has no meaning.
     """
     given = _allowed(req, query)
+    _check_status(req, given)
     project_id = _project(req, given, all_projects_rule)
     conditions: list[Condition] = []
     if project_id is not None:
@@ -100,8 +74,7 @@ def select(req: request.Request, query: request.Query, all_projects_rule: str) -
     conditions.extend(_deleted(req, given))
     for name, values in given.items():
         conditions.extend(_condition(name, values[-1]))
-    simple = not (set(given) - {"all_tenants", "deleted", "status", "name", "changes-since"})
-    return Selected(project_id, conditions, _asked_for(given) if simple else None)
+    return Selected(project_id, conditions, matching.predicate(given))
 
 
 def _allowed(req: request.Request, query: request.Query) -> request.Query:
@@ -120,6 +93,15 @@ def _allowed(req: request.Request, query: request.Query) -> request.Query:
     if "DELETED" in statuses:
         raise exceptions.Forbidden("Only administrators may list deleted instances")
     return {name: values for name, values in given.items() if name in allowed}
+
+
+def _check_status(req: request.Request, given: request.Query) -> None:
+    """From 2.38 on a status that nothing can have is an error, not an empty list."""
+    if req.version < microversion.STATUS_CHECKED:
+        return
+    for value in given.get("status", []):
+        if not status.vm_states([value])[0]:
+            raise exceptions.InvalidInput(f"Invalid status value: {value}")
 
 
 _NOT_FILTERS = frozenset({"limit", "marker", "sort_key", "sort_dir"})
@@ -152,13 +134,13 @@ def _deleted(req: request.Request, given: request.Query) -> list[Condition]:
 
 def _condition(name: str, value: str) -> list[Condition]:
     """The condition of one parameter; none for those handled elsewhere."""
-    if name in _EQUAL:
-        return [_EQUAL[name] == (None if value == "None" else value)]
-    if name in _REGEX:
-        return [_REGEX[name].regexp_match(value)]
-    if name in _NUMBERS:
+    if name in matching.EQUAL:
+        return [T.c[matching.EQUAL[name]] == (None if value == "None" else value)]
+    if name in matching.REGEX:
+        return [T.c[matching.REGEX[name]].regexp_match(value)]
+    if name in matching.NUMBERS:
         return [T.c[name] == _integer(name, value)]
-    if name in _TIMES:
+    if name in matching.TIMES:
         return [T.c[name] == _time(name, value)]
     special = _SPECIAL.get(name)
     return [special(value)] if special else []
@@ -195,20 +177,6 @@ _SPECIAL: dict[str, collections.abc.Callable[[str], Condition]] = {
     "ip": lambda _value: sa.false(),
     "ip6": lambda _value: sa.false(),
 }
-
-
-def _asked_for(given: request.Query) -> collections.abc.Callable[[listing.Server], bool] | None:
-    """Whether a server that is only asked for matches the simple filters."""
-    if "deleted" in given and _boolean("deleted", given["deleted"][-1]):
-        return None
-    pattern = re.compile(given["name"][-1]) if "name" in given else None
-    wanted = given["status"][-1].upper() if "status" in given else None
-
-    def matches(server: listing.Server) -> bool:
-        named = pattern is None or pattern.search(server.display_name) is not None
-        return named and wanted in (None, status.of(server.vm_state, server.task_state))
-
-    return matches
 
 
 def order(query: request.Query) -> listing.Order:
@@ -248,6 +216,6 @@ def _integer(name: str, value: str) -> int:
 
 def _time(name: str, value: str) -> typing.Any:
     try:
-        return timeutils.normalize_time(timeutils.parse_isotime(value))
+        return matching.time(value)
     except (ValueError, OverflowError) as error:
         raise exceptions.InvalidInput(f"Invalid value for {name}: {value!r}") from error

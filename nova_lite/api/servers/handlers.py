@@ -8,18 +8,22 @@ from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import paging
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import delete as deletion
 from nova_lite.api.servers import filters
 from nova_lite.api.servers import load
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import shapes
 from nova_lite.api.servers import views
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import listing
 from nova_lite.db.queries import services
 
 
+@validation.answers({200: shapes.LISTED})
 def index(req: request.Request) -> dict[str, typing.Any]:
     """``GET /servers``."""
     req.authorize(policy.INDEX)
@@ -29,6 +33,7 @@ def index(req: request.Request) -> dict[str, typing.Any]:
     return _collection(req, query, "servers", items)
 
 
+@validation.answers({200: shapes.DETAILED})
 def detail(req: request.Request) -> dict[str, typing.Any]:
     """``GET /servers/detail``."""
     req.authorize(policy.DETAIL)
@@ -56,32 +61,24 @@ def _page(
     limit = paging.limit(req, query)
     marker = paging.marker(query)
     asked_for = _asked_for(req, selected)
-    at_marker = next((server for server in asked_for if server.uuid == marker), None)
+    start: str | listing.Server | None = next((s for s in asked_for if s.uuid == marker), marker)
     with req.database.cell.read() as tx:
-        if marker is not None and at_marker is None and not listing.exists(tx, marker):
+        at_marker = listing.find(tx, start) if isinstance(start, str) else start
+        # Nobody learns by a marker whether another project's server exists.
+        is_ours = at_marker and selected.project_id in (None, at_marker.project_id)
+        if marker is not None and not is_ours:
             raise exceptions.InvalidInput(f"marker [{marker}] not found")
-        in_cell = listing.list_page(
-            tx,
-            selected.conditions,
-            order,
-            limit=limit,
-            marker=marker if at_marker is None else None,
-        )
+        in_cell = listing.list_page(tx, selected.conditions, order, limit=limit, marker=start)
+    if at_marker is not None:
+        asked_for = order.after(at_marker, asked_for)
     if not asked_for:
         return in_cell
     # A server that moved between the two looks is in both.
     known = {server.uuid for server in in_cell}
-    servers = order.sort([*in_cell, *(s for s in asked_for if s.uuid not in known)])
-    if at_marker is not None and at_marker in servers:
-        servers = servers[servers.index(at_marker) + 1 :]
-    elif marker is not None:
-        servers = in_cell
-    return servers[:limit]
+    return order.sort([*in_cell, *(s for s in asked_for if s.uuid not in known)])[:limit]
 
 
 def _asked_for(req: request.Request, selected: filters.Selected) -> list[listing.Server]:
-    if selected.asked_for is None:
-        return []
     with req.database.api.read() as tx:
         requests = build_requests.list_for_project(tx, selected.project_id)
     servers = (listing.of_build_request(request_) for request_ in requests)
@@ -98,6 +95,7 @@ def _collection(
     return body
 
 
+@validation.answers({200: shapes.SHOWN})
 def show(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``GET /servers/{server_id}``."""
     server = load.record(req, server_id)
@@ -108,7 +106,8 @@ def show(req: request.Request, server_id: str) -> dict[str, typing.Any]:
 def _full(req: request.Request, server: listing.Server) -> views.View:
     shown = views.Shown.to(req)
     hosts = _host_statuses(req) if shown.host_status and server.host else {}
-    return views.full(req, server, shown, host_status=_host_status(hosts, server))
+    view = views.full(req, server, shown, host_status=_host_status(hosts, server))
+    return views.alone(req, view)
 
 
 def _host_statuses(req: request.Request) -> dict[str, str]:
@@ -139,6 +138,7 @@ _UPDATED_COLUMNS = {
 }
 
 
+@validation.answers({200: shapes.UPDATED})
 def update(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``PUT /servers/{server_id}``: name, description, hostname, access addresses."""
     body = req.body(schemas.UPDATE)["server"]
@@ -158,9 +158,10 @@ def update(req: request.Request, server_id: str) -> dict[str, typing.Any]:
         server = load.record(req, server_id)
     if req.version >= microversion.STRICT_AND_UNIFORM:
         return {"server": _full(req, server)}
-    return {"server": views.plain(req, server, views.Shown.to(req))}
+    return {"server": views.alone(req, views.plain(req, server, views.Shown.to(req)))}
 
 
+@validation.answers({204: NOTHING})
 def delete(req: request.Request, server_id: str) -> request.Response:
     """``DELETE /servers/{server_id}``. Wins over whatever else runs."""
     server = load.instance(req, server_id)

@@ -4,26 +4,32 @@ import typing
 
 from nova_lite import exceptions
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import load
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import shapes
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import listing
 
 Metadata: typing.TypeAlias = dict[str, str]
 
 
+@validation.answers({200: shapes.METADATA})
 def index(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``GET …/metadata``."""
     return {"metadata": _load(req, server_id, policy.METADATA_INDEX).metadata}
 
 
+@validation.answers({200: shapes.METADATA_ITEM})
 def show(req: request.Request, server_id: str, key: str) -> dict[str, typing.Any]:
     """``GET …/metadata/{key}``."""
     metadata = _load(req, server_id, policy.METADATA_SHOW).metadata
     return {"meta": {key: _item(metadata, key)}}
 
 
+@validation.answers({200: shapes.METADATA})
 def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``POST …/metadata``: add to what is there."""
     server = _load(req, server_id, policy.METADATA_CREATE, change=True)
@@ -31,6 +37,7 @@ def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     return {"metadata": _store(req, server, {**server.metadata, **given})}
 
 
+@validation.answers({200: shapes.METADATA})
 def replace(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``PUT …/metadata``."""
     server = _load(req, server_id, policy.METADATA_REPLACE, change=True)
@@ -38,6 +45,7 @@ def replace(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     return {"metadata": _store(req, server, given)}
 
 
+@validation.answers({200: shapes.METADATA_ITEM})
 def update(req: request.Request, server_id: str, key: str) -> dict[str, typing.Any]:
     """``PUT …/metadata/{key}``."""
     server = _load(req, server_id, policy.METADATA_UPDATE, change=True)
@@ -48,6 +56,7 @@ def update(req: request.Request, server_id: str, key: str) -> dict[str, typing.A
     return {"meta": given}
 
 
+@validation.answers({204: NOTHING})
 def delete(req: request.Request, server_id: str, key: str) -> request.Response:
     """``DELETE …/metadata/{key}``."""
     server = _load(req, server_id, policy.METADATA_DELETE, change=True)

@@ -5,9 +5,12 @@ import typing
 from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import load
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
+from nova_lite.api.servers import shapes
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import listing
 
@@ -15,12 +18,14 @@ MAX_TAGS = 50
 
 
 @microversion.available("2.26")
+@validation.answers({200: shapes.TAGS})
 def index(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``GET …/tags``."""
     return {"tags": _load(req, server_id, policy.TAGS_INDEX).tags}
 
 
 @microversion.available("2.26")
+@validation.answers({204: NOTHING})
 def show(req: request.Request, server_id: str, tag: str) -> request.Response:
     """``GET …/tags/{tag}``: 204 if the server has it."""
     _require(_load(req, server_id, policy.TAGS_SHOW), tag)
@@ -28,6 +33,7 @@ def show(req: request.Request, server_id: str, tag: str) -> request.Response:
 
 
 @microversion.available("2.26")
+@validation.answers({201: NOTHING, 204: NOTHING})
 def update(req: request.Request, server_id: str, tag: str) -> request.Response:
     """``PUT …/tags/{tag}``: 201, or 204 if the server has it already."""
     server = _load(req, server_id, policy.TAGS_UPDATE)
@@ -43,6 +49,7 @@ def update(req: request.Request, server_id: str, tag: str) -> request.Response:
 
 
 @microversion.available("2.26")
+@validation.answers({200: shapes.TAGS})
 def replace(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``PUT …/tags``."""
     server = _load(req, server_id, policy.TAGS_REPLACE)
@@ -52,6 +59,7 @@ def replace(req: request.Request, server_id: str) -> dict[str, typing.Any]:
 
 
 @microversion.available("2.26")
+@validation.answers({204: NOTHING})
 def delete(req: request.Request, server_id: str, tag: str) -> request.Response:
     """``DELETE …/tags/{tag}``."""
     server = _load(req, server_id, policy.TAGS_DELETE)
@@ -61,6 +69,7 @@ def delete(req: request.Request, server_id: str, tag: str) -> request.Response:
 
 
 @microversion.available("2.26")
+@validation.answers({204: NOTHING})
 def delete_all(req: request.Request, server_id: str) -> request.Response:
     """``DELETE …/tags``."""
     _store(req, _load(req, server_id, policy.TAGS_DELETE_ALL), [])

@@ -103,8 +103,6 @@ def _later(req: request.Request, server: listing.Server) -> View:
         view["tags"] = server.tags
     if req.version >= microversion.TRUSTED_CERTIFICATES:
         view["trusted_image_certificates"] = None
-    if req.version >= microversion.SERVER_GROUPS_SHOWN:
-        view["server_groups"] = []
     if req.version >= microversion.LOCKED_REASON:
         view["locked_reason"] = server.system_metadata.get("locked_reason")
     if req.version >= microversion.HOSTNAME:
@@ -114,10 +112,17 @@ def _later(req: request.Request, server: listing.Server) -> View:
     return view
 
 
+def alone(req: request.Request, view: View) -> View:
+    """``view`` with what lists leave out."""
+    if req.version >= microversion.SERVER_GROUPS_SHOWN:
+        view["server_groups"] = []
+    return view
+
+
 def full(
     req: request.Request, server: listing.Server, shown: Shown, *, host_status: str = ""
 ) -> View:
-    """A server in ``GET /servers/{id}`` and ``GET /servers/detail``.
+    """A server in ``GET /servers/{id}`` (there :func:`alone`) and ``GET /servers/detail``.
 
     :param host_status: UP, DOWN, MAINTENANCE, UNKNOWN or empty without a host.
     """

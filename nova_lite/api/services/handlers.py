@@ -12,8 +12,10 @@ from nova_lite import objects
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import timestamps
+from nova_lite.api import validation
 from nova_lite.api.services import policy
 from nova_lite.api.services import schemas
+from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import services
 
 View: typing.TypeAlias = dict[str, typing.Any]
@@ -22,6 +24,7 @@ INTERNAL_ZONE = "internal"
 """The zone of daemons that run no servers."""
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request) -> View:
     """``GET /os-services``."""
     req.authorize(policy.LIST)
@@ -33,6 +36,7 @@ def index(req: request.Request) -> View:
     return {"services": [_view(req, service) for service in found]}
 
 
+@validation.answers({200: schemas.UPDATED})
 def update(req: request.Request, service_id: str) -> View:
     """``PUT /os-services/{service_id}``; before 2.53 ``service_id`` is a verb."""
     req.authorize(policy.UPDATE)
@@ -99,6 +103,7 @@ _VERBS: dict[str, collections.abc.Callable[[request.Request], View]] = {
 }
 
 
+@validation.answers({204: NOTHING})
 def delete(req: request.Request, service_id: str) -> request.Response:
     """``DELETE /os-services/{service_id}``."""
     req.authorize(policy.DELETE)

@@ -7,6 +7,8 @@ and follows its self link; that is why both documents carry all of it.
 import typing
 
 from nova_lite.api import microversion
+from nova_lite.api import validation
+from nova_lite.api.versions import schemas
 
 _UPDATED = "2013-07-23T11:33:21Z"
 
@@ -22,11 +24,13 @@ def _version(base_url: str) -> dict[str, typing.Any]:
     }
 
 
+@validation.answers({200: schemas.LISTED})
 def index(base_url: str) -> dict[str, typing.Any]:
     """``GET /``: all versions there are: one."""
     return {"versions": [_version(base_url)]}
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(base_url: str) -> dict[str, typing.Any]:
     """``GET /v2.1``: this version, with its media types."""
     version = _version(base_url)

@@ -15,9 +15,10 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite import transitions
 from nova_lite.api import request
-from nova_lite.api.servers import devices as server_devices
+from nova_lite.api import validation
 from nova_lite.api.servers import load
 from nova_lite.api.servers import placement
+from nova_lite.api.servers import sources
 from nova_lite.api.volume_attachments import policy
 from nova_lite.api.volume_attachments import schemas
 from nova_lite.api.volume_attachments import views
@@ -33,6 +34,7 @@ OWNER = "api"
 NAME_ATTEMPTS = 5
 
 
+@validation.answers({200: schemas.ATTACHED})
 def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``POST …/os-volume_attachments``."""
     instance = load.instance(req, server_id)
@@ -59,7 +61,7 @@ def _check_volume(
     req: request.Request, instance: objects.Instance, volume: "cinder.Volume"
 ) -> None:
     """The volume can be attached to this server (RULES B7, hot attach)."""
-    server_devices.check_multiattach(req, volume)
+    sources.check_multiattach(req, volume)
     with req.database.cell.read() as tx:
         uses = block_devices.list_of_volume(tx, volume.id)
     if any(use.instance_uuid == instance.uuid for use in uses):

@@ -10,13 +10,16 @@ from nova_lite import revert
 from nova_lite import states
 from nova_lite import transitions
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import load
 from nova_lite.api.servers import placement
+from nova_lite.api.shapes import NOTHING
 from nova_lite.api.volume_attachments import handlers
 from nova_lite.api.volume_attachments import policy
 from nova_lite.db.queries import operations
 
 
+@validation.answers({202: NOTHING})
 def delete(req: request.Request, server_id: str, volume_id: str) -> request.Response:
     """``DELETE …/os-volume_attachments/{volume_id}``."""
     instance = load.instance(req, server_id)

@@ -13,13 +13,16 @@ from nova_lite import states
 from nova_lite.api import microversion
 from nova_lite.api import paging
 from nova_lite.api import request
+from nova_lite.api import validation
 from nova_lite.api.servers import load
+from nova_lite.api.shapes import NOTHING
 from nova_lite.api.volume_attachments import policy
 from nova_lite.api.volume_attachments import schemas
 from nova_lite.api.volume_attachments import views
 from nova_lite.db.queries import block_devices
 
 
+@validation.answers({200: schemas.LISTED})
 def index(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``GET …/os-volume_attachments``."""
     server = load.record(req, server_id)
@@ -33,6 +36,7 @@ def index(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     return {"volumeAttachments": [views.detail(req.version, device) for device in page]}
 
 
+@validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, server_id: str, volume_id: str) -> dict[str, typing.Any]:
     """``GET …/os-volume_attachments/{volume_id}``."""
     server = load.record(req, server_id)
@@ -43,6 +47,7 @@ def show(req: request.Request, server_id: str, volume_id: str) -> dict[str, typi
     return {"volumeAttachment": views.detail(req.version, device)}
 
 
+@validation.answers({202: NOTHING})
 def update(req: request.Request, server_id: str, volume_id: str) -> request.Response:
     """``PUT …/os-volume_attachments/{volume_id}``: only delete_on_termination.
 

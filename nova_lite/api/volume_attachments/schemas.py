@@ -1,5 +1,6 @@
 """What requests for a server's volumes may contain."""
 
+from nova_lite.api import shapes
 from nova_lite.api import validation
 from nova_lite.api.validation import obj
 from nova_lite.api.validation import Schema
@@ -51,4 +52,36 @@ def _index(*, strict: bool) -> Schema:
 
 INDEX = validation.Schemas(
     ("2.1", "2.74", _index(strict=False)), ("2.75", None, _index(strict=True))
+)
+
+# What is answered.
+
+
+def _attachment(minor: int, *, new: bool) -> validation.Schema:
+    properties = {
+        "serverId": shapes.UUID,
+        "volumeId": shapes.UUID,
+        "device": shapes.TEXT_OR_NULL,
+    }
+    if new or minor < 89:
+        properties["id"] = shapes.UUID
+    else:
+        properties |= {"attachment_id": shapes.UUID_OR_NULL, "bdm_uuid": shapes.UUID}
+    if minor >= 70:
+        properties["tag"] = shapes.TEXT_OR_NULL
+    if minor >= 79:
+        properties["delete_on_termination"] = shapes.FLAG
+    return shapes.exact(properties)
+
+
+ATTACHED = validation.by_version(
+    (1, 70, 79), lambda minor: shapes.exact({"volumeAttachment": _attachment(minor, new=True)})
+)
+SHOWN = validation.by_version(
+    (1, 70, 79, 89),
+    lambda minor: shapes.exact({"volumeAttachment": _attachment(minor, new=False)}),
+)
+LISTED = validation.by_version(
+    (1, 70, 79, 89),
+    lambda minor: shapes.exact({"volumeAttachments": shapes.array(_attachment(minor, new=False))}),
 )

@@ -120,6 +120,11 @@ class Order:
         pairs = [(SORT_COLUMNS[name], descends) for name, descends in self.keys]
         return [*pairs, (TABLE.c.uuid, self.keys[-1][1])]
 
+    def after(self, marker: Server, servers: list[Server]) -> list[Server]:
+        """Those of ``servers`` that come after ``marker``, in this order."""
+        ordered = self.sort([marker, *(s for s in servers if s.uuid != marker.uuid)])
+        return ordered[ordered.index(marker) + 1 :]
+
     def sort(self, servers: list[Server]) -> list[Server]:
         """``servers`` in this order, by stable sorts from the last key on."""
         for column, descends in reversed(self.columns()):
@@ -150,11 +155,12 @@ def list_page(
     order: Order,
     *,
     limit: int,
-    marker: str | None = None,
+    marker: str | Server | None = None,
 ) -> list[Server]:
     """Servers in order, without volumes and faults.
 
-    :param marker: uuid after which the page starts.
+    :param marker: after which the page starts: the uuid of a server in the cell,
+        or a server that is not there.
     """
     query = sa.select(*_COLUMNS).where(*conditions)
     columns = order.columns()
@@ -164,14 +170,22 @@ def list_page(
     return [Server(*row) for row in tx.execute(query.limit(limit))]
 
 
+def _value(
+    column: sa.Column[typing.Any], marker: str | Server
+) -> sa.ScalarSelect[typing.Any] | sa.BindParameter[typing.Any]:
+    if isinstance(marker, str):
+        return sa.select(column).where(TABLE.c.uuid == marker).scalar_subquery()
+    return sa.literal(getattr(marker, column.name, None), column.type)
+
+
 def _after(
-    columns: list[tuple[sa.Column[typing.Any], bool]], marker: str
+    columns: list[tuple[sa.Column[typing.Any], bool]], marker: str | Server
 ) -> sa.ColumnElement[bool]:
     """Rows that come after the marker's row: greater in one key, equal in all before."""
     alternatives = []
     same: list[sa.ColumnElement[bool]] = []
     for column, descends in columns:
-        value = sa.select(column).where(TABLE.c.uuid == marker).scalar_subquery()
+        value = _value(column, marker)
         beyond = column < value if descends else column > value
         if column.nullable:
             # NULL comes first when ascending and last when descending.
@@ -183,10 +197,10 @@ def _after(
     return sa.or_(*alternatives)
 
 
-def exists(tx: session.Connection, instance_uuid: str) -> bool:
-    """Whether there is such a server, deleted or not."""
-    query = sa.select(TABLE.c.id).where(TABLE.c.uuid == instance_uuid)
-    return tx.execute(query).first() is not None
+def find(tx: session.Connection, instance_uuid: str) -> Server | None:
+    """A server, deleted or not, without volumes and faults."""
+    row = tx.execute(sa.select(*_COLUMNS).where(TABLE.c.uuid == instance_uuid)).first()
+    return Server(*row) if row else None
 
 
 def add_volumes(tx: session.Connection, servers: collections.abc.Sequence[Server]) -> None:

@@ -21,13 +21,16 @@ from nova_lite.db.models import api as api_models
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
+from nova_lite.db.queries import nodes
 from nova_lite.db.queries import services
 from nova_lite.image import glance
 from nova_lite.rpc import compute
 from nova_lite.rpc import conductor
 from nova_lite.rpc import scheduler
 from nova_lite.volume import cinder
+from tests.fixtures import answers
 from tests.fixtures import databases
+from tests.fixtures import hosts
 
 LATEST = "2.100"
 
@@ -60,10 +63,12 @@ class Api:
         self.glance = mock.create_autospec(glance.GlanceClient, instance=True)
         self.volumes: dict[str, cinder.Volume] = {}
         self.snapshots: dict[str, cinder.Snapshot] = {}
+        self.volume_types: list[cinder.VolumeType] = []
         self.images: dict[str, objects.ImageMeta] = {}
         self.attachments: dict[str, str] = {}
         self.cinder.get_volume.side_effect = self._get_volume
         self.cinder.get_snapshot.side_effect = self._get_snapshot
+        self.cinder.list_volume_types.side_effect = lambda _ctxt: list(self.volume_types)
         self.cinder.create_attachment.side_effect = self._create_attachment
         self.cinder.delete_attachment.side_effect = self._delete_attachment
         self.glance.get_image.side_effect = self._get_image
@@ -95,7 +100,9 @@ class Api:
         sent = dict(headers or {})
         if version is not None:
             sent.setdefault("OpenStack-API-Version", f"compute {version}")
-        return self.client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
+        result = self.client.simulate_request(method, f"/v2.1{path}", json=body, headers=sent)
+        answers.check(method, path, body, result)
+        return result
 
     def raw(self, method: str, path: str, **kwargs: typing.Any) -> falcon.testing.Result:
         return self.client.simulate_request(method, path, **kwargs)
@@ -114,7 +121,7 @@ class Api:
         return flavor_id
 
     def image(self, **fields: object) -> str:
-        image_id = new_uuid()
+        image_id = str(fields.pop("id", new_uuid()))
         values: dict[str, object] = {"id": image_id, "status": "active", "size_bytes": 1024}
         self.images[image_id] = objects.ImageMeta(**values | fields)
         return image_id
@@ -130,8 +137,8 @@ class Api:
         self.volumes[volume.id] = volume
         return volume.id
 
-    def snapshot(self, volume_id: str, size_gib: int = 2) -> str:
-        snapshot = cinder.Snapshot(new_uuid(), volume_id, size_gib, "available", "s")
+    def snapshot(self, volume_id: str, size_gib: int = 2, status: str = "available") -> str:
+        snapshot = cinder.Snapshot(new_uuid(), volume_id, size_gib, status, "s")
         self.snapshots[snapshot.id] = snapshot
         return snapshot.id
 
@@ -141,6 +148,11 @@ class Api:
         )
         with self.database.api.write() as tx:
             return services.report(tx, service)
+
+    def node(self, host: str = "host1") -> objects.ComputeNode:
+        """What the compute of a host reports."""
+        with self.database.api.write() as tx:
+            return nodes.report(tx, hosts.node(host, hypervisor_hostname=host))
 
     def silence(self, host: str) -> None:
         """The host's heartbeat stopped long ago."""
