@@ -34,18 +34,21 @@ def load(req: request.Request, flavor_id: str) -> objects.Flavor:
 
 def _page(req: request.Request) -> tuple[request.Query, list[objects.Flavor]]:
     query = req.query(schemas.INDEX)
-    with req.database.api.read() as tx:
-        page = flavors.list_page(
-            tx,
-            project_id=visible_to(req),
-            is_public=_is_public_filter(req, query),
-            min_disk_gib=_number(query, "minDisk"),
-            min_ram_mib=_number(query, "minRam"),
-            sort_key=query.get("sort_key", ["flavorid"])[0],
-            sort_descending=query.get("sort_dir", ["asc"])[0] == "desc",
-            marker=paging.marker(query),
-            limit=paging.limit(req, query),
-        )
+    try:
+        with req.database.api.read() as tx:
+            page = flavors.list_page(
+                tx,
+                project_id=visible_to(req),
+                is_public=_is_public_filter(req, query),
+                min_disk_gib=_number(query, "minDisk"),
+                min_ram_mib=_number(query, "minRam"),
+                sort_key=query.get("sort_key", ["flavorid"])[0],
+                sort_descending=query.get("sort_dir", ["asc"])[0] == "desc",
+                marker=paging.marker(query),
+                limit=paging.limit(req, query),
+            )
+    except exceptions.FlavorNotFound as error:
+        raise exceptions.InvalidInput(f"marker [{paging.marker(query)}] not found") from error
     return query, page
 
 

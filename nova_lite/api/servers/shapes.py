@@ -24,7 +24,7 @@ from nova_lite.api.shapes import TIME
 from nova_lite.api.shapes import UUID
 from nova_lite.api.validation import Schema
 
-_CHANGES = (1, 3, 9, 16, 19, 26, 47, 61, 63, 71, 73, 75, 90, 96, 98, 100)
+_CHANGES = (1, 3, 9, 16, 19, 26, 47, 63, 71, 73, 75, 90, 96, 98, 100)
 
 _STATUSES = (
     "ACTIVE", "BUILD", "DELETED", "ERROR", "HARD_REBOOT", "MIGRATING", "PASSWORD", "PAUSED",
@@ -65,9 +65,8 @@ def _flavor(minor: int) -> Schema:
         "ephemeral": COUNT,
         "swap": COUNT,
         "original_name": TEXT,
+        "extra_specs": TEXTS,
     }
-    if minor >= 61:
-        properties["extra_specs"] = TEXTS
     # Who may not list extra specs does not see them here.
     return exact(properties, optional=["extra_specs"])
 
