@@ -21,6 +21,7 @@ from nova_lite import exceptions
 from nova_lite.api import microversion
 
 Schema: typing.TypeAlias = dict[str, typing.Any]
+SchemaOrMaker: typing.TypeAlias = Schema | collections.abc.Callable[[], Schema]
 
 MAX_INT = 0x7FFFFFFF
 """The greatest number that all databases keep in an integer column."""
@@ -88,21 +89,30 @@ class Schemas:
     """The schemas of one body, query or response, by microversion.
 
     :param ranges: ``("2.1", "2.18", schema)``, ascending, without a gap; a
-        last version of None means up to the newest.
+        last version of None means up to the newest. A schema may be a function
+        that makes it, so that one which nobody uses costs nothing.
     """
 
-    def __init__(self, *ranges: tuple[str, str | None, Schema]) -> None:
-        self.ranges: list[tuple[microversion.Version, microversion.Version, Schema]] = []
+    def __init__(self, *ranges: tuple[str, str | None, SchemaOrMaker]) -> None:
+        self._made_of: list[tuple[microversion.Version, microversion.Version, SchemaOrMaker]] = []
         for first, last, schema in ranges:
             since = microversion.parse(first)
             until = microversion.parse(last) if last else microversion.MAXIMUM
             if since > until:
                 raise ValueError(f"range {first}-{last} is empty")
-            if self.ranges:
-                before = self.ranges[-1][1]
+            if self._made_of:
+                before = self._made_of[-1][1]
                 if since != microversion.Version(before.major, before.minor + 1):
                     raise ValueError(f"range {first}-{last} does not follow {before}")
-            self.ranges.append((since, until, schema))
+            self._made_of.append((since, until, schema))
+
+    @functools.cached_property
+    def ranges(self) -> list[tuple[microversion.Version, microversion.Version, Schema]]:
+        """First and last version, and schema; made when it is first asked for."""
+        return [
+            (since, until, schema() if callable(schema) else schema)
+            for since, until, schema in self._made_of
+        ]
 
     def at(self, version: microversion.Version) -> Schema:
         """The schema of ``version``.
@@ -141,13 +151,12 @@ def by_version(
     :param changes: the minor versions at which it changes, ascending.
     :param make: gives the schema of a minor version.
     """
-    ends = [following - 1 for following in changes[1:]]
+    ends = [*(f"2.{following - 1}" for following in changes[1:]), None]
     return Schemas(
         *(
-            (f"2.{first}", f"2.{last}", make(first))
-            for first, last in zip(changes, ends, strict=False)
-        ),
-        (f"2.{changes[-1]}", None, make(changes[-1])),
+            (f"2.{first}", last, functools.partial(make, first))
+            for first, last in zip(changes, ends, strict=True)
+        )
     )
 
 
