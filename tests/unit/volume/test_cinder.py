@@ -138,3 +138,24 @@ def test_a_volume_is_never_ordered_for_nobody() -> None:
     client = cinder_module.CinderClient(nova_lite_conf.new(files=[]))
     with pytest.raises(exceptions.RemoteServiceError, match="owner"):
         client.create_volume(context.admin_context(), 1, name="", description="")
+
+
+def test_volume_types_are_read_to_the_last_page(
+    service: embedded.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cinder lists so many at a time; an administrator must ask for private ones."""
+    pages = [
+        {"volume_types": [{"id": "1", "name": "a"}], "volume_type_links": [{"rel": "next"}]},
+        {"volume_types": [{"id": "2", "name": "b"}]},
+    ]
+    asked: list[dict[str, str]] = []
+
+    def answer(*_args: object, params: dict[str, str], **_kw: object) -> object:
+        asked.append(dict(params))
+        return pages[len(asked) - 1]
+
+    monkeypatch.setattr(service.cinder, "_call", answer)
+    found = service.cinder.list_volume_types(context.admin_context())
+    assert [kind.name for kind in found] == ["a", "b"]
+    assert [params.get("marker") for params in asked] == [None, "1"]
+    assert {params["is_public"] for params in asked} == {"none"}
