@@ -143,7 +143,11 @@ def test_the_picture_is_true(
     host = Host(service, tmp_path, cross_az=zone is None)
     sent.clear()
     server = build(service, host, device, zone or "nova")
-    names = {server: dry_run_calls.SERVER, device.attachment_id: dry_run_calls.ATTACHMENT}
+    names = {
+        server: dry_run_calls.SERVER,
+        device.uuid: dry_run_calls.DEVICE,
+        device.attachment_id: dry_run_calls.ATTACHMENT,
+    }
     if own is None:
         names[device.volume_id] = dry_run_calls.VOLUME
     if source == "snapshot":

@@ -9,11 +9,13 @@ request is checked, which a dry run makes too.
 import typing
 
 from nova_lite import objects
+from nova_lite.volume import creation
 
 Call: typing.TypeAlias = dict[str, typing.Any]
 
 SOURCE, SOURCE_TYPE = "{volume of the snapshot}", "{type of the volume of the snapshot}"
 SERVER, VOLUME, ATTACHMENT, CONNECTOR = "{server}", "{volume}", "{attachment}", "{connector}"
+DEVICE = "{device}"
 
 
 def of(device: objects.BlockDeviceMapping, availability_zone: str | None) -> list[Call]:
@@ -55,6 +57,7 @@ def _make(device: objects.BlockDeviceMapping, availability_zone: str | None) -> 
         "snapshot_id": device.snapshot_id if device.source_type == "snapshot" else None,
         "volume_type": volume_type,
         "availability_zone": availability_zone,
+        "metadata": {creation.DEVICE_KEY: DEVICE},
     }
     body = {"volume": {key: value for key, value in wanted.items() if value is not None}}
     # The second is repeated until the volume is there.
