@@ -170,7 +170,7 @@ def test_snapshot(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
 def test_block_device_mapping(
     cloud: clouds.Cloud, sources: conftest.Sources, mapping: str, expected: Row
 ) -> None:
-    """S38: ``id:type:size:delete_on_terminate``, the v1 form (S115)."""
+    """S38, S115, S123: ``id:type:size:delete_on_terminate``, in the deprecated v1 form."""
     text = mapping.format(data=sources.data, snapshot=sources.snapshot)
     if ":1" in text and "snap" not in text:
         text = text.replace(sources.data, cloud.volume(1))
