@@ -137,7 +137,7 @@ def _condition(name: str, value: str) -> list[Condition]:
     if name in matching.EQUAL:
         return [T.c[matching.EQUAL[name]] == (None if value == "None" else value)]
     if name in matching.REGEX:
-        return [T.c[matching.REGEX[name]].regexp_match(value)]
+        return [T.c[matching.REGEX[name]].regexp_match(matching.check_pattern(name, value))]
     if name in matching.NUMBERS:
         return [T.c[name] == _integer(name, value)]
     if name in matching.TIMES:

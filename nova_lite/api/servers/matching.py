@@ -11,6 +11,7 @@ import typing
 from oslo_utils import strutils
 from oslo_utils import timeutils
 
+from nova_lite import exceptions
 from nova_lite.api import request
 from nova_lite.api.servers import status
 from nova_lite.db.queries import listing
@@ -39,6 +40,9 @@ EQUAL = {
     "vm_state": "vm_state",
 }
 REGEX = {"name": "display_name", "display_name": "display_name", "hostname": "hostname"}
+MAX_REPETITIONS = 3
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_REPETITION = re.compile(r"[*+{]")
 TIMES = frozenset({"created_at", "launched_at", "terminated_at"})
 NUMBERS = frozenset({"power_state", "launch_index"})
 
@@ -53,12 +57,29 @@ def predicate(given: request.Query) -> Predicate:
     return lambda server: all(test(server) for test in tests)
 
 
+def check_pattern(name: str, value: str) -> str:
+    """Refuse patterns that could keep this process busy for ever.
+
+    Python's ``re`` tries every way to split a text among repetitions: a repeated
+    group takes exponential time, and each further repetition another power of
+    the text's length.
+
+    :raises exceptions.InvalidInput: it is one of those.
+    """
+    if _REPEATED_GROUP.search(value) or len(_REPETITION.findall(value)) > MAX_REPETITIONS:
+        raise exceptions.InvalidInput(
+            f"filter {name}: the pattern may take too long; repeat no group, and use at most "
+            f"{MAX_REPETITIONS} of * + {{"
+        )
+    return value
+
+
 def _test(name: str, value: str) -> Predicate:
     if name in EQUAL:
         wanted = None if value == "None" else value
         return lambda server: getattr(server, EQUAL[name]) == wanted
     if name in REGEX:
-        pattern = re.compile(value)
+        pattern = re.compile(check_pattern(name, value))
         return lambda server: _found(pattern, getattr(server, REGEX[name]))
     if name in NUMBERS:
         return lambda server: bool(getattr(server, name) == int(value))

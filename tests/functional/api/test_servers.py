@@ -1,5 +1,7 @@
 """Servers after they were asked for: list, show, change, delete."""
 
+import urllib.parse
+
 import pytest
 
 from nova_lite import exceptions
@@ -64,6 +66,14 @@ def test_keys_come_with_their_version(api: conftest.Api, key: str, since: int) -
     path = f"/servers/{api.server()}"
     assert key not in api.get(path, version=f"2.{since - 1}")["server"]
     assert key in api.get(path, version=f"2.{since}")["server"]
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(x){9}", "a*a*a*a*b"])
+def test_patterns_that_take_for_ever_are_refused(api: conftest.Api, pattern: str) -> None:
+    query = urllib.parse.urlencode({"name": pattern})
+    refused = api.call("GET", f"/servers?{query}")
+    assert refused.status_code == 400
+    assert "pattern" in refused.json["badRequest"]["message"]
 
 
 def test_flavor_is_embedded_from_2_47(api: conftest.Api) -> None:
