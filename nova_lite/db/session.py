@@ -10,6 +10,7 @@ process.
 import collections.abc
 import contextlib
 import functools
+import sqlite3
 import time
 import typing
 
@@ -30,6 +31,7 @@ R = typing.TypeVar("R")
 PING_AFTER_IDLE_S = 5.0
 
 _DEADLOCK_ATTEMPTS = 5
+_SQLITE_TIMEOUT_S = 30
 _MYSQL_IN_TRANSACTION = 1
 # MariaDB's "Deadlock found"; PostgreSQL's deadlock_detected and
 # serialization_failure. SQLite has one writer and therefore none.
@@ -138,7 +140,7 @@ def _engine(
             "options": "-c statement_timeout=60000",
         }
     if backend == "sqlite":
-        options["connect_args"] = {"timeout": 30, "check_same_thread": False}
+        options["connect_args"] = {"timeout": _SQLITE_TIMEOUT_S, "check_same_thread": False}
     else:
         options.update(
             pool_size=pool_size,
@@ -237,7 +239,24 @@ def _prepare_sqlite(connection: typing.Any, _record: object) -> None:
     """Readers are not blocked by writers; we begin transactions ourselves."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _enter_wal(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _enter_wal(cursor: typing.Any) -> None:
+    """Switch a new database to write-ahead logging; it stays so ever after.
+
+    The one statement that SQLite fails at once, without waiting for its
+    timeout, while another process opens the new database as well.
+    """
+    end = time.monotonic() + _SQLITE_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= end:
+                raise
+            concurrency.sleep(0.01)

@@ -2,6 +2,7 @@
 
 import collections.abc
 import concurrent.futures
+import pathlib
 import threading
 
 import pytest
@@ -175,3 +176,21 @@ class _general_log:  # noqa: N801
         with self._engine.connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
+
+
+def test_a_new_sqlite_database_may_be_opened_by_many_at_once(tmp_path: pathlib.Path) -> None:
+    """Switching to the write-ahead log fails at once where others would wait."""
+    for round_ in range(20):
+        url = f"sqlite:///{tmp_path}/{round_}.sqlite"
+        scopes = [session.Scope(url) for _ in range(8)]
+        start = threading.Barrier(len(scopes))
+
+        def touch(scope: session.Scope, start: threading.Barrier = start) -> None:
+            start.wait()
+            with scope.read() as connection:
+                connection.execute(sa.text("SELECT 1"))
+
+        with concurrent.futures.ThreadPoolExecutor(len(scopes)) as pool:
+            list(pool.map(touch, scopes))
+        for scope in scopes:
+            scope.dispose()
