@@ -114,9 +114,9 @@ class Builder:
             (request, self._operation(ctxt, request, step, chosen))
             for request, chosen in zip(requests, hosts, strict=True)
         ]
-        self._database.cell.transact(self._write, ctxt, work)
-        withdrawn = self._complete([request.instance_uuid for request in requests])
-        for request, operation in work:
+        ours = self._write_what_nobody_has(ctxt, work)
+        withdrawn = self._complete([request.instance_uuid for request, _ in ours])
+        for request, operation in ours:
             if request.instance_uuid in withdrawn:
                 self._withdraw(request, operation)
             else:
@@ -172,6 +172,45 @@ class Builder:
             [device for request, _ in work for device in request.block_devices.objects],
         )
         operations.insert(connection, ctxt, [operation for _, operation in work])
+
+    def _write_what_nobody_has(
+        self,
+        ctxt: context.RequestContext,
+        work: list[tuple[objects.BuildRequest, objects.Operation]],
+    ) -> list[tuple[objects.BuildRequest, objects.Operation]]:
+        """Write the servers, except those that another conductor, which took
+        this one for dead, has written meanwhile.
+
+        :returns: what was written.
+        """
+        try:
+            self._database.cell.transact(self._write, ctxt, work)
+            return work
+        except session.DuplicateKey as error:
+            if len(work) == 1:
+                self._yield_to_writer(work[0][0], error)
+                return []
+        return [ours for each in work for ours in self._write_what_nobody_has(ctxt, [each])]
+
+    def _yield_to_writer(self, request: objects.BuildRequest, error: session.DuplicateKey) -> None:
+        """The server is where the other conductor has put it, and so must be
+        what is claimed for it.
+
+        :raises session.DuplicateKey: no other conductor wrote the server; it is
+            another row that exists.
+        """
+        with self._database.cell.read() as connection:
+            written = operations.get_by_id(connection, request.operation_id)
+        if written is None:
+            raise error
+        uuid = request.instance_uuid
+        LOG.warning("Another conductor has taken over the build of %s", uuid)
+        self._ledger.release(uuid)
+        if written.status != states.OperationStatus.ERROR:
+            node_uuid = selection.current(written.arguments).node_uuid
+            resources = selection.resources_of(request.request_spec)
+            if not self._ledger.claim(uuid, node_uuid, resources):
+                LOG.error("%s is built without an allocation: its host is full", uuid)
 
     def _complete(self, instance_uuids: list[str]) -> set[str]:
         return self._database.api.transact(build_requests.complete, instance_uuids, CELL_ID)
@@ -244,7 +283,11 @@ class Builder:
                 self._write(connection, ctxt, [(request, operation)])
                 instances.add_fault(connection, request.instance_uuid, message, details)
 
-            self._database.cell.transact(write)
+            try:
+                self._database.cell.transact(write)
+            except session.DuplicateKey as duplicate:
+                self._yield_to_writer(request, duplicate)
+                continue
             if self._complete([request.instance_uuid]):
                 self._database.cell.transact(_remove, request.instance_uuid)
 
