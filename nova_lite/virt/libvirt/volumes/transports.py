@@ -20,8 +20,11 @@ class Source(typing.NamedTuple):
     """What QEMU opens."""
 
     path: str
+    """A path on this host, or a network disk's name."""
     disk_format: str
-    source_type: typing.Literal["file", "block"]
+    source_type: xml.SourceType
+    network: xml.NetworkAccess | None = None
+    """Of a network disk."""
 
 
 class Transport(abc.ABC):
@@ -79,9 +82,17 @@ def disk_of(
         bus=device["disk_bus"] or default_bus or naming.bus_of(target),
         device=device["device_type"] or "disk",
         source_type=source.source_type,
-        cache=cachemode.of(conf, pathlib.Path(source.path).parent),
+        network=source.network,
+        cache=_cache_mode(conf, source),
         readonly=connection_info.get("data", {}).get("access_mode") == "ro",
         serial=volume_id,
         boot_order=(boot_index or 0) + 1 if is_bootable else None,
         alias=ALIAS_PREFIX + volume_id,
     )
+
+
+def _cache_mode(conf: cfg.ConfigOpts, source: Source) -> str:
+    if source.source_type == "network":
+        # Nothing of it is in this host's page cache.
+        return str(conf.libvirt.disk_cachemode)
+    return cachemode.of(conf, pathlib.Path(source.path).parent)

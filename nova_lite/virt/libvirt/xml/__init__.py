@@ -8,6 +8,9 @@ from nova_lite.virt.libvirt.xml.controller import PciRootPort
 from nova_lite.virt.libvirt.xml.controller import scsi_place
 from nova_lite.virt.libvirt.xml.cpu import Cpu
 from nova_lite.virt.libvirt.xml.disk import Disk
+from nova_lite.virt.libvirt.xml.disk import NetworkAccess
+from nova_lite.virt.libvirt.xml.disk import SourceType
+from nova_lite.virt.libvirt.xml.disk import StorageHost
 from nova_lite.virt.libvirt.xml.domain import Domain
 from nova_lite.virt.libvirt.xml.host import HostCpu
 from nova_lite.virt.libvirt.xml.metadata import Ownership
@@ -20,8 +23,11 @@ __all__ = [
     "Domain",
     "FileSerial",
     "HostCpu",
+    "NetworkAccess",
     "OperatingSystem",
     "Ownership",
     "PciRootPort",
+    "SourceType",
+    "StorageHost",
     "scsi_place",
 ]

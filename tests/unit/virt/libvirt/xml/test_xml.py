@@ -39,6 +39,31 @@ DISKS = [
         device="cdrom",
         source_type="block",
     ),
+    xml.Disk(
+        source="volumes/volume-1",
+        target="vdc",
+        driver_format="raw",
+        source_type="network",
+        shareable=True,
+        network=xml.NetworkAccess(
+            protocol="rbd",
+            hosts=(xml.StorageHost("127.0.0.1", 6789), xml.StorageHost("mon2")),
+            username="cinder",
+            secret_type="ceph",
+            secret_uuid="1f9e8a9c-6c3c-4b7e-8f2c-0d6a4f1b2c3d",
+        ),
+    ),
+    xml.Disk(
+        source="iqn.2010-10.org.openstack:volume-1/1",
+        target="vdd",
+        driver_format="raw",
+        source_type="network",
+        network=xml.NetworkAccess(
+            protocol="iscsi",
+            hosts=(xml.StorageHost("127.0.0.1", 3260),),
+            initiator_iqn="iqn.1993-08.org.debian:01:host",
+        ),
+    ),
 ]
 
 
@@ -71,9 +96,21 @@ def test_disk_is_written_as_s107_says():
     assert dict(element.find("target").attrib) == {"dev": "vda", "bus": "virtio"}
 
 
-def test_a_disk_from_the_network_has_no_path():
-    element = text.parse("<disk type='network'><source name='pool/volume'/></disk>")
+def test_a_disk_of_a_type_that_is_never_written_has_no_path():
+    element = text.parse("<disk type='nvme'><source type='pci' namespace='1'/></disk>")
     assert xml.Disk.from_element(element).source == ""
+
+
+def test_libvirt_may_answer_with_auth_beside_the_source():
+    element = text.parse(
+        "<disk type='network'><auth username='cinder'><secret type='ceph' uuid='u'/></auth>"
+        "<source protocol='rbd' name='pool/volume'/></disk>"
+    )
+    disk = xml.Disk.from_element(element)
+    assert disk.source == "pool/volume"
+    assert disk.network == xml.NetworkAccess(
+        "rbd", username="cinder", secret_type="ceph", secret_uuid="u"
+    )
 
 
 @pytest.mark.parametrize(
