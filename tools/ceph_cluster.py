@@ -17,8 +17,6 @@ import uuid
 from supervised import LOOPBACK
 from supervised import program
 from supervised import Service
-from supervised import ServiceFailed
-from supervised import wait_until
 
 POOLS = ("images", "volumes", "vms", "backups")
 OSD_BYTES = 40 * 1024**3
