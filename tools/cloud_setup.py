@@ -16,7 +16,7 @@ from supervised import Work
 
 CLOUDS = {"realcloud": "admin"} | {f"realcloud-{user}": user for user in USERS}
 """User, and project of the same name, by cloud of clouds.yaml."""
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 
 VOLUME_TYPES: dict[str, dict[str, str]] = {
     "ceph": {"volume_backend_name": "ceph"},

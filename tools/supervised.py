@@ -175,7 +175,7 @@ class Service(abc.ABC):
 
     name: typing.ClassVar[str]
     port_names: typing.ClassVar[tuple[str, ...]] = ()
-    start_timeout_s: typing.ClassVar[float] = 60.0
+    start_timeout_s: typing.ClassVar[float] = 120.0
 
     def __init__(self, work: Work, options: Options) -> None:
         self.work = work
@@ -263,7 +263,7 @@ class Service(abc.ABC):
         """
         with self.log.open("ab") as log:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=120, **popen
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=240, **popen
             )
         if done.returncode:
             raise ServiceFailed(f"{argv[0]} ended with {done.returncode}")
