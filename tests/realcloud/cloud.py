@@ -21,6 +21,8 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ADMIN, USER = "realcloud", "realcloud-demo"
 """Clouds of clouds.yaml: the administrator, and somebody without privileges."""
 FLAVOR = "nova-lite.tiny"
+CEPH_ZONE, FILES_ZONE = "nova", "files"
+"""Availability zones of the two compute hosts, by where local disks are."""
 POOLS = ("images", "volumes", "vms", "backups")
 
 Row: typing.TypeAlias = dict[str, typing.Any]
