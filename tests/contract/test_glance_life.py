@@ -54,7 +54,7 @@ def test_what_is_not_there(service: embedded.Services, tmp_path: pathlib.Path) -
 
 
 def test_locations_name_the_data_if_they_are_told(service: embedded.Services) -> None:
-    """S218: a list of objects with a URL each; absent where the service tells none."""
+    """S219: a list of objects with a URL each; absent where the service tells none."""
     image_id = service.upload(os.urandom(1000))
     image = service.ask("image", "GET", f"/images/{image_id}").json()
     for location in image.get("locations", ()):
