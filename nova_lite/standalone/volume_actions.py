@@ -166,7 +166,11 @@ class VolumeActions:
                 )
             if size_gib <= volume["size"]:
                 raise bad_request("Invalid input received: New size must be larger")
-            self._volumes.files.extend(self._volumes.path("volume", volume_id), size_gib)
+            self._volumes.files.extend(
+                self._volumes.path("volume", volume_id),
+                size_gib,
+                is_encrypted=bool(volume.get("encryption_key_id")),
+            )
             volume["size"] = size_gib
 
         self._volumes.change(identity, volume_id, extend)
