@@ -104,8 +104,8 @@ def _empty(cloud: clouds.Cloud) -> None:
     connection = cloud.connection()
     for server in connection.compute.servers():
         connection.compute.delete_server(server)
-    clouds.wait_for(lambda: not list(connection.compute.servers()), "servers to be gone", 90.0)
-    clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 90.0)
+    clouds.wait_for(lambda: not list(connection.compute.servers()), "servers to be gone", 240.0)
+    clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 240.0)
 
 
 def _emptied(connection: openstack.connection.Connection) -> bool:

@@ -31,11 +31,11 @@ def test_secrets_stay_secret(
         ],
     )
     secrets["the server's password"] = server.admin_password
-    server = connection.compute.wait_for_server(server, interval=0.5, wait=90)
+    server = connection.compute.wait_for_server(server, interval=0.5, wait=240)
     volume = connection.block_storage.create_volume(size=1, name="secretive")
-    connection.block_storage.wait_for_status(volume, "available", interval=0.5, wait=60)
+    connection.block_storage.wait_for_status(volume, "available", interval=0.5, wait=120)
     connection.compute.create_volume_attachment(server, volume_id=volume.id)
-    connection.block_storage.wait_for_status(volume, "in-use", interval=0.5, wait=60)
+    connection.block_storage.wait_for_status(volume, "in-use", interval=0.5, wait=120)
     secrets["the user's token"] = connection.auth_token
 
     places = {
@@ -47,7 +47,7 @@ def test_secrets_stay_secret(
     for table in ("instance_faults", "instance_actions", "instance_actions_events"):
         places[table] = str(cloud.sql("nova_lite_cell", f"SELECT * FROM {table}"))
     connection.compute.delete_server(server)
-    connection.compute.wait_for_delete(server, interval=0.5, wait=60)
+    connection.compute.wait_for_delete(server, interval=0.5, wait=120)
     connection.block_storage.delete_volume(volume)
     told = [
         f"{secret} in {place}"
