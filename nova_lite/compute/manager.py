@@ -75,9 +75,10 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         ctxt: context.RequestContext,
         instance: objects.Instance,
         operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None:
         """Start a server again."""
-        self._dispatcher.start(ctxt, operation, instance, [])
+        self._dispatcher.start(ctxt, operation, instance, block_devices)
 
     @transport.expected_errors
     def get_console_output(

@@ -111,9 +111,17 @@ class ComputeClient(transport.Client):
         host: str,
         instance: objects.Instance,
         operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None:
-        """Start a server that was shut down (cast)."""
-        self._cast(ctxt, "start_instance", server=host, instance=instance, operation=operation)
+        """Start a server that was shut down, with its devices (cast)."""
+        self._cast(
+            ctxt,
+            "start_instance",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_devices=block_devices,
+        )
 
     def get_console_output(
         self, ctxt: context.RequestContext, host: str, instance_uuid: str, tail_lines: int | None
@@ -191,6 +199,7 @@ class ComputeEndpoint(abc.ABC):
         ctxt: context.RequestContext,
         instance: objects.Instance,
         operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None: ...
 
     @abc.abstractmethod

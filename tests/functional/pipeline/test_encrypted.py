@@ -77,6 +77,22 @@ def test_a_recovered_build_reads_it_again(world: pipeline.World) -> None:
     world.check([root])
 
 
+def test_a_start_connects_again(world: pipeline.World) -> None:
+    """A restart of the host forgets connections and passphrases."""
+    root = world.volume(volume_type="local-luks")
+    server_id = world.boot(pipeline.bootable(root))
+    path = f"/servers/{server_id}/action"
+    world.nova("POST", path, {"os-stop": None})
+    world.wait(lambda: (world.server(server_id) or {})["status"] == "SHUTOFF", "the stop")
+    world.wait(world.is_quiet, "the end of it")
+    given = seen_by_the_driver(world)
+    world.nova("POST", path, {"os-start": None})
+    world.wait(lambda: (world.server(server_id) or {})["status"] == "ACTIVE", "the start")
+    world.wait(world.is_quiet, "the end of it")
+    assert given == [keys.Encryption("luks", passphrase(world, root).encode())]
+    world.check([root])
+
+
 def test_without_the_key_nothing_is_attached(world: pipeline.World) -> None:
     """And nothing is left of the attempt."""
     server_id, data = world.boot(image=world.image()), world.volume(volume_type="local-luks")
