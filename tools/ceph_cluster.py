@@ -96,11 +96,6 @@ class Ceph(Service):
             "CEPH_POOLS": ",".join(POOLS),
         }
 
-    def clean(self) -> str:
-        """Also forget the identity: a new cluster is another cluster."""
-        self.facts.pop("fsid", None)
-        return super().clean()
-
     @property
     def _conf(self) -> pathlib.Path:
         return self.home / "ceph.conf"

@@ -50,17 +50,17 @@ class LibvirtSecrets(CloudService):
                     f"<name>{user} of {self.work.path}</name></usage></secret>"
                 )
                 definition.flush()
-                self._virsh("secret-define", definition.name)
+                virsh("secret-define", definition.name)
             with tempfile.NamedTemporaryFile("w") as value:
                 value.write(key.strip())
                 value.flush()
-                self._virsh("secret-set-value", uuid, "--file", value.name)
+                virsh("secret-set-value", uuid, "--file", value.name)
 
     def stop(self) -> str:
         """Undefine them."""
         try:
             for uuid in self._defined():
-                self._virsh("secret-undefine", uuid)
+                virsh("secret-undefine", uuid)
         except ServiceFailed:
             return "not removed: libvirt does not answer"
         finally:
@@ -82,17 +82,22 @@ class LibvirtSecrets(CloudService):
         }
 
     def _defined(self) -> list[str]:
-        listed = self._virsh("secret-list").split()
+        listed = virsh("secret-list").split()
         return [uuid for uuid in map(self.secrets.uuid, CEPH_USERS) if uuid in listed]
 
-    @staticmethod
-    def _virsh(*words: str) -> str:
-        return output_of([program("virsh"), "-c", "qemu:///system", "--quiet", *words])
+
+def virsh(*words: str) -> str:
+    """The ``virsh`` command on the system's libvirt.
+
+    :raises ServiceFailed: it failed.
+    """
+    return output_of([program("virsh"), "-c", "qemu:///system", "--quiet", *words])
 
 
 class NovaDaemon(CloudService):
     """One of nova_lite's daemons, from this checkout."""
 
+    directory = "nova"
     needs: typing.ClassVar[tuple[str, ...]] = ("nova-conductor",)
 
     def launch(self) -> None:
@@ -117,7 +122,7 @@ class NovaDaemon(CloudService):
     @property
     def conf(self) -> pathlib.Path:
         """One file for the four."""
-        return self.work.path / "nova" / "nova_lite.conf"
+        return self.home / "nova_lite.conf"
 
 
 class NovaConductor(NovaDaemon):
@@ -128,7 +133,6 @@ class NovaConductor(NovaDaemon):
 
     def launch(self) -> None:
         """Configuration, tables, daemon."""
-        self.conf.parent.mkdir(exist_ok=True)
         write_private(self.conf, ini_text(self._configuration()))
         self.run(
             [*self.argv("manage"), "db", "sync"],
@@ -141,7 +145,7 @@ class NovaConductor(NovaDaemon):
         """For nova-lite-manage, and for tests that look behind the API."""
         return {
             "REALCLOUD_NOVA_CONF": str(self.conf),
-            "REALCLOUD_NOVA_STATE": str(self.conf.parent / "state"),
+            "REALCLOUD_NOVA_STATE": str(self.home / "state"),
         }
 
     def _configuration(self) -> Sections:
@@ -149,7 +153,7 @@ class NovaConductor(NovaDaemon):
             "DEFAULT": {
                 "debug": True,
                 "host": COMPUTE_HOST,
-                "state_path": self.conf.parent / "state",
+                "state_path": self.home / "state",
                 "transport_url": self.transport_url(),
                 "report_interval_s": 2,
             },
@@ -185,6 +189,29 @@ class NovaCompute(NovaDaemon):
 
     name = "nova-compute"
     needs = ("nova-conductor", "libvirt", "ceph", "secrets")
+
+    def stop(self) -> str:
+        """Also switch its guests off: the disks that they use go next."""
+        done = super().stop()
+        guests = self._guests("list")
+        for uuid in guests:
+            virsh("destroy", uuid)
+        return f"{done}; {len(guests)} guests switched off" if guests else done
+
+    def purge(self) -> str:
+        """Also undefine its guests."""
+        done = super().purge()
+        for uuid in self._guests("list", "--all"):
+            virsh("undefine", uuid, "--nvram")
+        return done
+
+    def _guests(self, *words: str) -> list[str]:
+        """UUIDs of domains with a file in this cloud's state directory."""
+        try:
+            listed = virsh(*words, "--uuid").split()
+            return [uuid for uuid in listed if f"{self.home}/" in virsh("dumpxml", uuid)]
+        except ServiceFailed:
+            return []  # libvirt does not run, so neither do guests
 
 
 class NovaApi(NovaDaemon):

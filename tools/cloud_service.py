@@ -52,11 +52,15 @@ class CloudService(Service):
     """In the catalog; empty if it is in none."""
     path: typing.ClassVar[str] = ""
     """Of its endpoint."""
+    directory: typing.ClassVar[str] = ""
+    """Below the work directory, if it is another one than its name says: several
+    daemons of one service share one."""
     start_timeout_s = 120.0
 
     def __init__(self, work: Work, options: Options) -> None:
         super().__init__(work, options)
         self.secrets = Secrets(work)
+        self.home = work.path / (self.directory or self.name)
 
     def reserve_ports(self) -> None:
         """Choose ports before anybody starts, since others must know them."""

@@ -14,6 +14,8 @@ from supervised import port_answers
 from supervised import program
 
 VOLUME_HOST = "realcloud"
+USERS = ("demo", "other", "contract")
+"""Without privileges, each with a project of its name."""
 
 
 class Memcached(CloudService):
@@ -84,7 +86,7 @@ class Keystone(CloudService):
         registry = IdentityRegistry(f"{self.url()}/v3", self.secrets.get("admin"))
         for user in ("nova", "cinder", "glance"):
             registry.ensure_user(user, self.secrets.get(user), "service", "admin", "service")
-        for user in ("demo", "other"):
+        for user in USERS:
             registry.ensure_user(user, self.secrets.get(user), user, "member", "reader")
         for service in (Glance, CinderApi):
             url = self.url(service.name) + service.path
@@ -163,6 +165,7 @@ class CinderApi(CloudService):
     """Volumes: the API under uWSGI; it also makes the tables."""
 
     name = "cinder-api"
+    directory = "cinder"
     catalog_name = "cinderv3"
     needs = ("rabbitmq", "mariadb", "memcached")
     port_names = ("port",)
@@ -185,6 +188,8 @@ class CinderApi(CloudService):
 
 class CinderDaemon(CloudService):
     """The scheduler or the volume service: they speak through the broker only."""
+
+    directory = "cinder"
 
     def launch(self) -> None:
         """With the configuration that the API's service wrote."""
@@ -225,7 +230,7 @@ def cinder_conf(service: CloudService) -> pathlib.Path:
 def write_cinder_configuration(service: CloudService) -> None:
     """Write it; called by the API, which starts first."""
     path = cinder_conf(service)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.chmod(0o700)
     state = path.parent / "state"
     for directory in (state, state / "conversion"):
         directory.mkdir(exist_ok=True)

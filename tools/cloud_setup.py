@@ -5,6 +5,7 @@ import typing
 from cloud_service import REGION
 from cloud_service import Secrets
 from cloud_service import write_private
+from cloud_services import USERS
 from rest_client import Body
 from rest_client import RestClient
 from rest_client import RestFailed
@@ -13,7 +14,7 @@ from supervised import ServiceFailed
 from supervised import wait_until
 from supervised import Work
 
-CLOUDS = {"realcloud": "admin", "realcloud-demo": "demo", "realcloud-other": "other"}
+CLOUDS = {"realcloud": "admin"} | {f"realcloud-{user}": user for user in USERS}
 """User, and project of the same name, by cloud of clouds.yaml."""
 READY_TIMEOUT_S = 60.0
 
@@ -53,8 +54,9 @@ class CloudSetup:
 
     def forget(self) -> None:
         """Remove the files of credentials."""
-        for name in ("openrc", "openrc-demo", "openrc-other", "clouds.yaml", "secret.key"):
-            (self._work.path / name).unlink(missing_ok=True)
+        for path in (*self._work.path.glob("openrc*"), *self._work.path.glob("clouds.yaml")):
+            path.unlink()
+        (self._work.path / "secret.key").unlink(missing_ok=True)
 
     def _ensure_volume_types(self, admin: RestClient) -> None:
         listed = admin.request("volumev3", "GET", "/types?is_public=None")["volume_types"]

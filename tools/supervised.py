@@ -238,14 +238,19 @@ class Service(abc.ABC):
         self.work.save(self.name, self.facts)
         return "stopped" if processes else "was not running"
 
-    def clean(self) -> str:
-        """Stop, and remove data and log."""
+    def purge(self) -> str:
+        """Stop, and remove the data; the log stays."""
         done = self.stop()
         for directory in (self.home, pathlib.Path(self.facts.get("data", self.home))):
             shutil.rmtree(directory, ignore_errors=True)
-        self.log.unlink(missing_ok=True)
         self.work.forget(self.name)
         return f"{done}; its data is gone"
+
+    def clean(self) -> str:
+        """Stop, and remove data and log."""
+        done = self.purge()
+        self.log.unlink(missing_ok=True)
+        return done
 
     def port(self, name: str = "port") -> int:
         """A chosen port."""

@@ -9,11 +9,14 @@ import pytest
 
 from nova_lite import exceptions
 from tests.fixtures import embedded
+from tests.fixtures import neighbours
 
 
-@pytest.fixture(scope="module", name="service")
-def fixture_service(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[typing.Any]:
-    with embedded.neighbours(str(tmp_path_factory.mktemp("glance"))) as service:
+@pytest.fixture(scope="module", name="service", params=neighbours.KINDS)
+def fixture_service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> typing.Iterator[embedded.Services]:
+    with neighbours.neighbours(request.param, str(tmp_path_factory.mktemp("glance"))) as service:
         yield service
 
 
