@@ -163,6 +163,13 @@ class NovaConductor(NovaDaemon):
                 "connection": self.database_url("nova_lite_cell"),
             },
             "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
+            "libvirt": {
+                "images_type": "rbd",
+                "images_rbd_pool": "vms",
+                "images_rbd_ceph_conf": ceph_conf(self),
+                "rbd_user": "nova",
+                "rbd_secret_uuid": self.secrets.uuid("client.nova"),
+            },
             "keystone_authtoken": self._token_checks(),
             "service_user": {
                 option: value

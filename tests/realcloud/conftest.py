@@ -9,6 +9,7 @@ import openstack
 import pytest
 
 from tests.realcloud import cloud as clouds
+from tests.realcloud import lab as labs
 from tests.realcloud import leftovers
 
 _PASSED = pytest.StashKey[bool]()
@@ -80,6 +81,12 @@ def flavor(cloud: clouds.Cloud) -> str:
     if known is None:
         known = compute.create_flavor(name=clouds.FLAVOR, ram=256, vcpus=1, disk=1)
     return str(known.id)
+
+
+@pytest.fixture(scope="session")
+def lab(cloud: clouds.Cloud, flavor: str) -> labs.Lab:
+    """Verbs of the stories."""
+    return labs.Lab(cloud, flavor)
 
 
 @pytest.fixture(autouse=True)
