@@ -19,5 +19,9 @@ class Capabilities:
     """A local root disk is made from a file, so the image must be in this
     host's cache. If False, :class:`nova_lite.virt.interface.RootImage` may
     name a file that does not exist."""
+    supports_snapshot: bool = True
+    """A local root disk can be copied into an image."""
+    supports_live_snapshot: bool = True
+    """The same while its guest runs."""
     supports_boot_order: bool = True
     """More than one device can be offered to the firmware, in order."""

@@ -19,6 +19,7 @@ def test_driver_has_every_part(lab):
     for part, kind in {
         "guests": interface.GuestOps,
         "power": interface.PowerOps,
+        "snapshots": interface.SnapshotOps,
         "disks": interface.DiskOps,
         "volumes": interface.VolumeOps,
         "consoles": interface.ConsoleOps,

@@ -12,6 +12,7 @@ from nova_lite.virt.libvirt import host
 from nova_lite.virt.libvirt import kvm_probe
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import power
+from nova_lite.virt.libvirt.disks import file_snapshots
 from nova_lite.virt.libvirt.disks import local
 from nova_lite.virt.libvirt.volumes import volumes
 
@@ -30,6 +31,7 @@ class LibvirtDriver:
         self.guests = guests.LibvirtGuests(own, builder)
         self.power = power.LibvirtPower(own)
         self.disks = local.LocalDisks(conf)
+        self.snapshots = file_snapshots.FileSnapshots(conf, own)
         self.volumes = volumes.LibvirtVolumes(conf, own)
         self.consoles = console.FileConsoles(conf)
         self.host = host.LibvirtHost(conf, own, probe)
