@@ -9,16 +9,12 @@ class Capabilities:
 
     supports_attach_volume: bool = True
     """Volumes can be plugged into and out of a running guest."""
-    supports_multiattach: bool = False
+    supports_multiattach: bool = True
     """One volume may be plugged into several guests."""
     supports_tagged_attach: bool = False
     """Device tags reach the guest."""
     supports_console_output: bool = True
     """The text a guest wrote to its serial console can be read."""
-    uses_image_files: bool = True
-    """A local root disk is made from a file, so the image must be in this
-    host's cache. If False, :class:`nova_lite.virt.interface.RootImage` may
-    name a file that does not exist."""
     supports_snapshot: bool = True
     """A local root disk can be copied into an image."""
     supports_live_snapshot: bool = True

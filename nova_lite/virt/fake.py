@@ -57,8 +57,8 @@ class World:
     """Instance -> target name -> file name."""
     config_drives: dict[str, dict[str, bytes]] = dataclasses.field(default_factory=dict)
     """Instance -> path -> content; not written down, it may hold a password."""
-    connected: set[str] = dataclasses.field(default_factory=set)
-    """Ids of the volumes this host is connected to."""
+    connected: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """Ids of the volumes this host is connected to -> UUIDs of the servers it is for."""
     snapshots: dict[str, str] = dataclasses.field(default_factory=dict)
     """Snapshot -> its instance."""
 
@@ -76,7 +76,7 @@ class World:
         content = {
             "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
             "local_disks": self.local_disks,
-            "connected": sorted(self.connected),
+            "connected": self.connected,
             "snapshots": self.snapshots,
         }
         durable.write_text(self.path, json.dumps(content))
@@ -91,7 +91,7 @@ class World:
             for uuid, guest in content["guests"].items()
         }
         self.local_disks = content["local_disks"]
-        self.connected = set(content["connected"])
+        self.connected = content["connected"]
         self.snapshots = content.get("snapshots", {})
 
 
@@ -136,7 +136,7 @@ class FakeGuests(_Part, interface.GuestOps):
         volumes = {}
         for device in block_device_info["block_device_mapping"]:
             volume_id = naming.volume_id_of(device["connection_info"])
-            _require_connected(self.world, volume_id)
+            _require_connected(self.world, volume_id, instance.uuid)
             volumes[volume_id] = naming.target_name(device["mount_device"])
         local_disks = dict(self.world.local_disks[instance.uuid])
         if instance.uuid in self.world.config_drives:
@@ -221,6 +221,31 @@ class FakePower(_Part, interface.PowerOps):
         self.world.save()
 
 
+class FakeImages(interface.ImageOps):
+    """Images that are there when they are asked for."""
+
+    def start(self) -> None:
+        """Nothing is left half-made."""
+
+    def ensure(
+        self,
+        ctxt: typing.Any,
+        image_meta: objects.ImageMeta,
+        download: interface.Download,
+        locate: interface.Locate,
+        *,
+        root_gib: int = 0,
+    ) -> interface.RootImage:
+        """An image whose data nobody fetched."""
+        return interface.RootImage(
+            image_meta.id, "", image_meta.disk_format, image_meta.size_bytes
+        )
+
+    def remove_unused(self, in_use: collections.abc.Container[str]) -> aging.Report:
+        """There are none."""
+        return aging.Report()
+
+
 class FakeDisks(_Part, interface.DiskOps):
     """Local disks as file names."""
 
@@ -232,7 +257,7 @@ class FakeDisks(_Part, interface.DiskOps):
         instance: objects.Instance,
         block_device_info: interface.BlockDeviceInfo,
         root_image: interface.RootImage | None,
-    ) -> None:
+    ) -> str:
         """Remember which files there would be.
 
         :raises nova_lite.exceptions.FlavorDiskTooSmall: the image does not fit.
@@ -249,6 +274,7 @@ class FakeDisks(_Part, interface.DiskOps):
             disks[naming.target_name(swap["device_name"])] = "disk.swap"
         self.world.local_disks[instance.uuid] = disks
         self.world.save()
+        return str(interface.Copied())
 
     @faults.injectable
     def write_config_drive(
@@ -357,23 +383,34 @@ class FakeVolumes(_Part, interface.VolumeOps):
         return naming.host_connector(self._conf)
 
     @faults.injectable
-    def connect(self, connection_info: interface.ConnectionInfo) -> None:
-        """Remember the volume's id."""
-        self.world.connected.add(naming.volume_id_of(connection_info))
+    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """Remember the volume's id and its user."""
+        users = self.world.connected.setdefault(naming.volume_id_of(connection_info), [])
+        if instance_uuid not in users:
+            users.append(instance_uuid)
         self.world.save()
 
     @faults.injectable
-    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
-        """Forget the volume's id.
+    def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """Forget the user, and with the last one the volume.
 
-        :raises nova_lite.exceptions.HypervisorError: a guest still has it.
+        :raises nova_lite.exceptions.HypervisorError: a guest that is to be
+            disconnected still has it.
         """
         volume_id = naming.volume_id_of(connection_info)
+        others = self.users(volume_id) - {instance_uuid}
         for uuid, guest in self.world.guests.items():
-            if volume_id in guest.volumes:
+            if volume_id in guest.volumes and uuid not in others:
                 raise exceptions.HypervisorError(reason=f"guest {uuid} uses volume {volume_id}")
-        self.world.connected.discard(volume_id)
+        if others:
+            self.world.connected[volume_id] = sorted(others)
+        else:
+            self.world.connected.pop(volume_id, None)
         self.world.save()
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        """As remembered."""
+        return frozenset(self.world.connected.get(volume_id, ()))
 
     @faults.injectable
     def plug(self, instance_uuid: str, device: interface.VolumeDevice) -> None:
@@ -385,7 +422,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
         volume_id = naming.volume_id_of(device["connection_info"])
         if volume_id in guest.volumes:
             return
-        _require_connected(self.world, volume_id)
+        _require_connected(self.world, volume_id, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
         target = naming.target_name(device["mount_device"])
         guest.volumes[volume_id] = naming.free_target_name(target, taken)
@@ -476,12 +513,13 @@ class FakeDriver:
         for text in conf.fake.faults:
             self.faults.plan_from_text(text)
         self.capabilities = capabilities.Capabilities(
-            uses_image_files=False, supports_boot_order=conf.fake.supports_boot_order
+            supports_boot_order=conf.fake.supports_boot_order
         )
         self.guests = FakeGuests(self.world, self.faults)
         if not self.capabilities.supports_boot_order:
             self.guests.max_boot_devices = 1
         self.power = FakePower(self.world, self.faults)
+        self.images: interface.ImageOps = FakeImages()
         self.disks = FakeDisks(self.world, self.faults)
         self.snapshots = FakeSnapshots(conf, self.world, self.faults)
         self.volumes = FakeVolumes(conf, self.world, self.faults)
@@ -506,6 +544,8 @@ def _boot_order(
     return sorted(indices, key=lambda target: indices[target] or 0)
 
 
-def _require_connected(world: World, volume_id: str) -> None:
-    if volume_id not in world.connected:
-        raise exceptions.HypervisorError(reason=f"volume {volume_id} is not connected")
+def _require_connected(world: World, volume_id: str, instance_uuid: str) -> None:
+    if instance_uuid not in world.connected.get(volume_id, ()):
+        raise exceptions.HypervisorError(
+            reason=f"volume {volume_id} is not connected for {instance_uuid}"
+        )
