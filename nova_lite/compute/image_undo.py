@@ -30,7 +30,7 @@ def roll_back(
         snapshots.remove_all(ctxt, host.cinder, image_id)
     host.glance.delete_image(ctxt, image_id)
     if on_host:
-        host.driver.snapshots.unpublish(image_id)
+        host.driver.snapshots.unpublish(operation.instance_uuid, image_id)
     return objects.Outcome(
         succeeded=False,
         message=f"No image {image_id}: the compute service was restarted in the middle of it",

@@ -44,6 +44,7 @@ class GlanceClient:
     Errors of every call:
 
     :raises nova_lite.exceptions.ImageNotFound: 404, or not visible to this user.
+    :raises nova_lite.exceptions.InvalidInput: 400.
     :raises nova_lite.exceptions.Forbidden: 403.
     :raises nova_lite.exceptions.RemoteConflict: 409, or the image was deleted (410).
     :raises nova_lite.exceptions.QuotaExceeded: 413.
@@ -124,7 +125,6 @@ class GlanceClient:
 
         :param image: with the ``id`` it is to have. ``owner`` None is the asker;
             only administrators may give it to another project.
-        :raises nova_lite.exceptions.InvalidInput: Glance does not like a value.
         """
         body = {
             **image.properties,
@@ -136,12 +136,7 @@ class GlanceClient:
         }
         if image.owner is not None:
             body["owner"] = image.owner
-        try:
-            self._service.request(ctxt, "POST", "/v2/images", json=body)
-        except remote.Refusal as refusal:
-            if refusal.status == 400:
-                raise exceptions.InvalidInput(refusal.message) from None
-            raise _error(refusal, image.id) from None
+        self._change(ctxt, "POST", "/v2/images", str(image.id), json=body)
 
     def update_image(
         self,
@@ -282,6 +277,8 @@ class _Watched:
 def _error(refusal: remote.Refusal, image_id: str) -> exceptions.NovaLiteError:
     """Glance's refusal as one of our errors."""
     match refusal.status:
+        case 400:
+            return exceptions.InvalidInput(refusal.message)
         case 404:
             return exceptions.ImageNotFound(image_id=image_id)
         case 403:

@@ -333,7 +333,7 @@ class FakeSnapshots(_Part, interface.SnapshotOps):
         return None
 
     @faults.injectable
-    def unpublish(self, snapshot_id: str) -> None:
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """There is nothing published."""
 
     @faults.injectable

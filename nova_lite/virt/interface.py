@@ -344,7 +344,7 @@ class SnapshotOps(abc.ABC):
         """
 
     @abc.abstractmethod
-    def unpublish(self, snapshot_id: str) -> None:
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """Undo :meth:`publish`. Gone is success."""
 
     @abc.abstractmethod

@@ -1,5 +1,6 @@
 """Copies of root disks, by every driver."""
 
+import os
 import pathlib
 import subprocess
 import uuid
@@ -7,6 +8,8 @@ import uuid
 import pytest
 
 from nova_lite import exceptions
+from nova_lite.virt import ceph
+from nova_lite.virt import interface
 from tests.conformance import factories
 
 MIB = 2**20
@@ -14,6 +17,12 @@ MIB = 2**20
 
 def nothing():
     """Progress that nobody watches."""
+
+
+@pytest.fixture
+def lab(storage_lab):
+    """Every driver, and every kind of local disks."""
+    return storage_lab
 
 
 @pytest.fixture
@@ -26,7 +35,6 @@ def test_a_copy_of_a_running_guest(lab, server):
     """S28: a file that stands alone; the guest goes on."""
     snapshot_id = str(uuid.uuid4())
     lab.driver.snapshots.take(server, snapshot_id)
-    assert lab.driver.snapshots.publish(server, snapshot_id) is None
     told = []
     file = lab.driver.snapshots.extract(server, snapshot_id, lambda: told.append(1))
     assert told
@@ -58,7 +66,7 @@ def test_discard_is_idempotent_whatever_was_done(lab, server):
             lab.driver.snapshots.extract(server, snapshot_id, nothing)
         lab.driver.snapshots.discard(server, snapshot_id)
         lab.driver.snapshots.discard(server, snapshot_id)
-        lab.driver.snapshots.unpublish(snapshot_id)
+        lab.driver.snapshots.unpublish(server, snapshot_id)
         assert lab.driver.snapshots.list_snapshots() == []
     lab.driver.snapshots.discard(str(uuid.uuid4()), str(uuid.uuid4()))
 
@@ -92,7 +100,7 @@ def test_no_guest(lab):
 
 def test_a_guest_without_a_local_disk(lab):
     server = lab.spawn(lab.volume("vda", boot_index=0))
-    with pytest.raises(exceptions.HypervisorError):
+    with pytest.raises((exceptions.HypervisorError, exceptions.RbdImageNotFound)):
         lab.driver.snapshots.take(server, str(uuid.uuid4()))
 
 
@@ -135,3 +143,99 @@ def test_a_header_that_the_guest_wrote_is_only_bytes(libvirt_lab, images_type, p
     assert content[: len(trap.read_bytes())] == trap.read_bytes()
     assert b"canary" not in content
     lab.driver.snapshots.discard(server, snapshot_id)
+
+
+def test_files_are_published_nowhere(libvirt_lab):
+    server = libvirt_lab.spawn(root_image=libvirt_lab.root_image())
+    snapshot_id = str(uuid.uuid4())
+    libvirt_lab.driver.snapshots.take(server, snapshot_id)
+    assert libvirt_lab.driver.snapshots.publish(server, snapshot_id) is None
+    libvirt_lab.driver.snapshots.discard(server, snapshot_id)
+
+
+def disk_in_ceph(lab, content):
+    """A running server whose root disk begins with ``content``."""
+    path = lab.path / "content"
+    path.write_bytes(content)
+    image_id = str(uuid.uuid4())
+    image = interface.RootImage(
+        image_id, str(lab.glance_image(path, image_id)), "raw", len(content)
+    )
+    return lab.spawn(root_image=image), image_id
+
+
+def test_a_snapshot_in_ceph_becomes_an_image_without_a_byte(rbd_lab):
+    """S28, S218: a clone in Glance's pool, that outlives its server, and its
+    server's snapshot, which goes when nothing needs it."""
+    lab, content = rbd_lab, os.urandom(2 * MIB)
+    server, _image_id = disk_in_ceph(lab, content)
+    snapshots, disk, made = lab.driver.snapshots, f"{server}_disk", str(uuid.uuid4())
+    snapshots.take(server, made)
+    url = snapshots.publish(server, made)
+    snapshots.discard(server, made)
+    assert url == f"rbd://{lab.cluster.fsid()}/images/{made}/snap"
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert images.parent(made) == ceph.Snapshot("vms", disk, made)
+        assert images.used_bytes(made) == 0
+        assert images.is_protected(made, "snap")
+        assert images.read(made, 0, len(content)) == content
+        # Kept as long as the image is a clone of it, and no longer.
+        assert [each.name for each in vms.snapshots(disk)] == [made]
+        images.flatten(made)
+        snapshots.discard(server, str(uuid.uuid4()))
+        assert vms.snapshots(disk) == []
+
+
+def test_a_server_goes_before_its_image(rbd_lab):
+    """And a server is made of that image, which was made of a server."""
+    lab, content = rbd_lab, os.urandom(2 * MIB)
+    server, _image_id = disk_in_ceph(lab, content)
+    made = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, made)
+    lab.driver.snapshots.publish(server, made)
+    lab.driver.snapshots.discard(server, made)
+    second = lab.spawn(
+        root_image=interface.RootImage(made, f"images/{made}@snap", "raw", len(content))
+    )
+    lab.driver.guests.destroy(server)
+    lab.driver.disks.remove(server)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert images.read(made, 0, len(content), "snap") == content
+        assert vms.read(f"{second}_disk", 0, len(content)) == content
+        assert not vms.exists(f"{server}_disk")
+
+
+def test_what_was_published_in_vain_goes(rbd_lab):
+    """Only the clone of that snapshot; an image that was there is another's."""
+    lab = rbd_lab
+    server, image_id = disk_in_ceph(lab, b"x" * MIB)
+    snapshots, made = lab.driver.snapshots, str(uuid.uuid4())
+    snapshots.take(server, made)
+    snapshots.publish(server, made)
+    for _ in range(2):
+        snapshots.unpublish(server, made)
+        snapshots.discard(server, made)
+    snapshots.unpublish(server, image_id)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert not images.exists(made)
+        assert images.exists(image_id)
+        assert vms.snapshots(f"{server}_disk") == []
+
+
+def test_a_host_that_may_not_write_to_glances_pool_uploads(rbd_lab):
+    lab, content = rbd_lab, os.urandom(MIB)
+    server, _image_id = disk_in_ceph(lab, content)
+    lab.driver = lab.new_driver(
+        libvirt__images_rbd_glance_pools=["nowhere"], libvirt__snapshot_image_format="qcow2"
+    )
+    snapshots, made = lab.driver.snapshots, str(uuid.uuid4())
+    snapshots.take(server, made)
+    assert snapshots.publish(server, made) is None
+    file = snapshots.extract(server, made, nothing)
+    flat = lab.path / "flat"
+    command = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", file.path, str(flat)]
+    subprocess.run(command, check=True, timeout=30)
+    assert flat.read_bytes()[:MIB] == content
+    snapshots.discard(server, made)
+    with lab.cluster.pool("vms") as vms:
+        assert vms.snapshots(f"{server}_disk") == []

@@ -15,7 +15,7 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     _require_support(host, task)
     image_id, instance_uuid = task.operation.arguments["image_id"], task.instance.uuid
     snapshots = host.driver.snapshots
-    task.undo.add("unpublish the snapshot", snapshots.unpublish, image_id)
+    task.undo.add("unpublish the snapshot", snapshots.unpublish, instance_uuid, image_id)
     task.undo.add("delete the image", host.glance.delete_image, task.ctxt, image_id)
     task.undo.add("discard the snapshot", snapshots.discard, instance_uuid, image_id)
     with task.step("take_snapshot", states.TaskState.IMAGE_SNAPSHOT):
@@ -51,9 +51,9 @@ def _publish(
         _describe(host, task, image_id, "raw")
         try:
             host.glance.add_location(task.ctxt, image_id, location)
-        except exceptions.Forbidden:
-            # This Glance takes no locations, or not from users.
-            host.driver.snapshots.unpublish(image_id)
+        except (exceptions.Forbidden, exceptions.InvalidInput, exceptions.RemoteConflict):
+            # This Glance takes no locations, or not from users, or is elsewhere.
+            host.driver.snapshots.unpublish(task.instance.uuid, image_id)
             return False
     return True
 

@@ -66,7 +66,7 @@ class FileSnapshots(interface.SnapshotOps):
         """Files are this host's: there is no other way than to upload them."""
         return None
 
-    def unpublish(self, snapshot_id: str) -> None:
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """Nothing was published."""
 
     def extract(

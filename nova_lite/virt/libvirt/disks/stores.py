@@ -12,6 +12,7 @@ from nova_lite.virt.libvirt.disks import local
 from nova_lite.virt.libvirt.disks import parents
 from nova_lite.virt.libvirt.disks import rbd
 from nova_lite.virt.libvirt.disks import rbd_images
+from nova_lite.virt.libvirt.disks import rbd_snapshots
 from nova_lite.virt.libvirt.disks import storage
 
 
@@ -38,4 +39,6 @@ def of(
 
 def snapshots_of(conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> interface.SnapshotOps:
     """Snapshots of the disks on that storage."""
+    if conf.libvirt.images_type == "rbd":
+        return rbd_snapshots.RbdSnapshots(conf, cephauth.cluster_of(conf), own)
     return file_snapshots.FileSnapshots(conf, own)
