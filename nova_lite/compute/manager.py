@@ -79,6 +79,16 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         """Start a server again."""
         self._dispatcher.start(ctxt, operation, instance, [])
 
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Make an image of a server."""
+        self._dispatcher.start(ctxt, operation, instance, block_devices)
+
     @transport.expected_errors
     def get_console_output(
         self, ctxt: context.RequestContext, instance_uuid: str, tail_lines: int | None

@@ -26,6 +26,7 @@ from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
 from nova_lite.db.queries import services
+from nova_lite.image import glance
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
 from nova_lite.volume import flow
@@ -35,6 +36,8 @@ LOG = logging.getLogger(__name__)
 MAX_RESENDS = 3
 
 NEVER_COMPLETED = "the request was never completed"
+
+_IMAGE_ACTIONS = (transitions.CREATE_IMAGE.action, transitions.SNAPSHOT_VOLUMES.action)
 
 
 class Reaper:
@@ -49,6 +52,7 @@ class Reaper:
         writer: updates.Updates,
         compute: compute_rpc.ComputeClient,
         client: cinder.CinderClient,
+        images: glance.GlanceClient,
     ) -> None:
         self._host = conf.host
         self._silence_s = conf.conductor.operation_silence_s
@@ -59,6 +63,7 @@ class Reaper:
         self._updates = writer
         self._compute = compute
         self._cinder = client
+        self._glance = images
 
     def inherit(self, started_at: datetime.datetime) -> None:
         """At start: what the previous run of this conductor was doing is taken
@@ -217,6 +222,8 @@ class Reaper:
             is_stop = operation.action == transitions.STOP.action
             send_power = self._compute.stop_instance if is_stop else self._compute.start_instance
             send_power(ctxt, host, instance, operation)
+        elif operation.action in _IMAGE_ACTIONS:
+            self._compute.create_image(ctxt, host, instance, operation, devices)
         else:
             send = {
                 transitions.ATTACH_VOLUME.action: self._compute.attach_volume,
@@ -269,9 +276,10 @@ class Reaper:
             self._abandon_detach(ctxt, operation, reason)
         else:
             self._take(operation)
-            outcome = objects.Outcome(
-                succeeded=False, message=f"Not done ({operation.action}): {reason}"
-            )
+            if operation.action in _IMAGE_ACTIONS:
+                self._glance.delete_image(ctxt, operation.arguments["image_id"])
+            name = transitions.TABLE[operation.action].name
+            outcome = objects.Outcome(succeeded=False, message=f"Not done ({name}): {reason}")
             self._updates.finish(operation, outcome)
 
     def _abandon_attach(

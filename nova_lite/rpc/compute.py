@@ -115,6 +115,25 @@ class ComputeClient(transport.Client):
         """Start a server that was shut down (cast)."""
         self._cast(ctxt, "start_instance", server=host, instance=instance, operation=operation)
 
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Fill the image named in the operation's arguments with what a server's
+        disks hold now (cast)."""
+        self._cast(
+            ctxt,
+            "create_image",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_devices=block_devices,
+        )
+
     def get_console_output(
         self, ctxt: context.RequestContext, host: str, instance_uuid: str, tail_lines: int | None
     ) -> str:
@@ -191,6 +210,15 @@ class ComputeEndpoint(abc.ABC):
         ctxt: context.RequestContext,
         instance: objects.Instance,
         operation: objects.Operation,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None: ...
 
     @abc.abstractmethod

@@ -27,6 +27,7 @@ from nova_lite.virt import identity
 from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt import sizes
+from nova_lite.virt import snapshot_folder
 from nova_lite.volume import keys
 
 HYPERVISOR_VERSION = 1_000_000
@@ -59,6 +60,8 @@ class World:
     """Instance -> path -> content; not written down, it may hold a password."""
     connected: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     """Ids of the volumes this host is connected to -> UUIDs of the servers it is for."""
+    snapshots: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Snapshot -> its instance."""
 
     def guest(self, instance_uuid: str) -> FakeGuest:
         """The guest, or :exc:`~nova_lite.exceptions.GuestNotFound`."""
@@ -75,6 +78,7 @@ class World:
             "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
             "local_disks": self.local_disks,
             "connected": self.connected,
+            "snapshots": self.snapshots,
         }
         durable.write_text(self.path, json.dumps(content))
 
@@ -89,6 +93,7 @@ class World:
         }
         self.local_disks = content["local_disks"]
         self.connected = content["connected"]
+        self.snapshots = content.get("snapshots", {})
 
 
 class _Part:
@@ -302,6 +307,68 @@ class FakeDisks(_Part, interface.DiskOps):
         return list(self.world.local_disks)
 
 
+class FakeSnapshots(_Part, interface.SnapshotOps):
+    """Snapshots as ids, and a file of a sector for each that is extracted."""
+
+    part = "snapshots"
+
+    def __init__(self, conf: cfg.ConfigOpts, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self._conf = conf
+
+    @faults.injectable
+    def take(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Remember it.
+
+        :raises nova_lite.exceptions.HypervisorError: there is no local root disk.
+        """
+        self.world.guest(instance_uuid)
+        if "disk" not in self.world.local_disks.get(instance_uuid, {}).values():
+            raise exceptions.HypervisorError(reason=f"{instance_uuid} has no local root disk")
+        self.world.snapshots[snapshot_id] = instance_uuid
+        self.world.save()
+
+    @faults.injectable
+    def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
+        """There is no shared storage."""
+        return None
+
+    @faults.injectable
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
+        """There is nothing published."""
+
+    @faults.injectable
+    def extract(
+        self,
+        instance_uuid: str,
+        snapshot_id: str,
+        on_progress: collections.abc.Callable[[], object],
+    ) -> interface.SnapshotFile:
+        """A raw file that names the server.
+
+        :raises nova_lite.exceptions.HypervisorError: it was not taken.
+        """
+        if self.world.snapshots.get(snapshot_id) != instance_uuid:
+            raise exceptions.HypervisorError(reason=f"there is no snapshot {snapshot_id}")
+        on_progress()
+        path = snapshot_folder.path_of(self._conf, snapshot_id) / "disk"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"disk of {instance_uuid}".encode().ljust(512, b"\0"))
+        return interface.SnapshotFile(str(path), "raw")
+
+    @faults.injectable
+    def discard(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Forget it and its file."""
+        snapshot_folder.remove(self._conf, snapshot_id)
+        if self.world.snapshots.pop(snapshot_id, None) is not None:
+            self.world.save()
+
+    @faults.injectable
+    def list_snapshots(self) -> list[str]:
+        """Those that were taken, and those with files."""
+        return sorted({*self.world.snapshots, *snapshot_folder.list_all(self._conf)})
+
+
 class FakeVolumes(_Part, interface.VolumeOps):
     """Volumes as ids in sets."""
 
@@ -466,6 +533,7 @@ class FakeDriver:
         self.power = FakePower(self.world, self.faults)
         self.images: interface.ImageOps = FakeImages()
         self.disks = FakeDisks(self.world, self.faults)
+        self.snapshots = FakeSnapshots(conf, self.world, self.faults)
         self.volumes = FakeVolumes(conf, self.world, self.faults)
         self.consoles = FakeConsoles(self.world, self.faults)
         self.host = FakeHost(conf, self.world, self.faults)

@@ -309,6 +309,69 @@ class DiskOps(abc.ABC):
         """UUIDs of servers that have anything on this host's storage."""
 
 
+@dataclasses.dataclass(frozen=True)
+class SnapshotFile:
+    """A copy of a disk that stands alone: it is based on no other file."""
+
+    path: str
+    disk_format: str
+    """In Glance's words: ``qcow2`` or ``raw``."""
+
+
+class SnapshotOps(abc.ABC):
+    """Copies of a server's local root disk as it is at one moment.
+
+    A snapshot goes by an id of the caller's. The order is :meth:`take`, then
+    :meth:`publish` or, if that has no way, :meth:`extract`; and :meth:`discard` in the
+    end, whatever happened.
+    """
+
+    @abc.abstractmethod
+    def take(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Fix what the disk holds now. A running guest goes on and may write.
+
+        The caller keeps a guest that is off from being started, and any guest
+        from being removed, until :meth:`discard`.
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
+        """
+
+    @abc.abstractmethod
+    def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
+        """Make the snapshot an image where the disk is stored, without copying it
+        through this host.
+
+        :returns: the location for Glance, or None if the storage has no such way.
+        """
+
+    @abc.abstractmethod
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Undo :meth:`publish`. Gone is success."""
+
+    @abc.abstractmethod
+    def extract(
+        self,
+        instance_uuid: str,
+        snapshot_id: str,
+        on_progress: collections.abc.Callable[[], object],
+    ) -> SnapshotFile:
+        """Wait until the snapshot is a file on this host that holds all of it.
+
+        :param on_progress: called now and then; what it raises ends the wait.
+        :raises nova_lite.exceptions.HypervisorError: the copy failed; with the
+            guest's end, for example.
+        """
+
+    @abc.abstractmethod
+    def discard(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Stop copying, and remove all that is left of the snapshot, except what was
+        published. Gone is success."""
+
+    @abc.abstractmethod
+    def list_snapshots(self) -> list[str]:
+        """Ids of the snapshots that have anything on this host's storage."""
+
+
 class VolumeOps(abc.ABC):
     """Volumes: the host's side of an attachment, and the guest's disk."""
 
@@ -417,6 +480,10 @@ class Driver(typing.Protocol):
     @property
     def disks(self) -> DiskOps:
         """Local disks."""
+
+    @property
+    def snapshots(self) -> SnapshotOps:
+        """Copies of local root disks."""
 
     @property
     def volumes(self) -> VolumeOps:

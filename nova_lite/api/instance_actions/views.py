@@ -5,6 +5,7 @@ import datetime
 import typing
 
 from nova_lite import objects
+from nova_lite import transitions
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import timestamps
@@ -42,7 +43,7 @@ class Shown:
 def action(version: microversion.Version, operation: objects.Operation) -> View:
     """An item of the list."""
     view: View = {
-        "action": operation.action,
+        "action": transitions.TABLE[operation.action].name,
         "instance_uuid": operation.instance_uuid,
         "request_id": operation.request_id,
         "user_id": operation.user_id,

@@ -37,5 +37,6 @@ class LibvirtDriver:
         self.guests = guests.LibvirtGuests(own, builder)
         self.power = power.LibvirtPower(own)
         self.volumes = volumes.LibvirtVolumes(conf, own, known, connectors)
+        self.snapshots = stores.snapshots_of(conf, own)
         self.consoles = console.FileConsoles(conf)
         self.host = host.LibvirtHost(conf, own, probe, self.disks.capacity_bytes)
