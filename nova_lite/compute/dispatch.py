@@ -14,8 +14,17 @@ from nova_lite.compute.operations import attach_volume
 from nova_lite.compute.operations import build
 from nova_lite.compute.operations import delete
 from nova_lite.compute.operations import detach_volume
+from nova_lite.compute.operations import extend_volume
+from nova_lite.compute.operations import swap_volume
 
 LOG = logging.getLogger(__name__)
+
+_ON_VOLUMES = {
+    transitions.ATTACH_VOLUME.action: attach_volume.run,
+    transitions.DETACH_VOLUME.action: detach_volume.run,
+    transitions.EXTEND_VOLUME.action: extend_volume.run,
+    transitions.SWAP_VOLUME.action: swap_volume.run,
+}
 
 _DOING = {
     transitions.CREATE.action: states.TaskState.BLOCK_DEVICE_MAPPING,
@@ -81,9 +90,7 @@ class Dispatcher:
                 build.run(self._host, task, spec)
         elif action == transitions.DELETE.action:
             delete.run(self._host, task)
-        elif action == transitions.ATTACH_VOLUME.action:
-            attach_volume.run(self._host, task)
-        elif action == transitions.DETACH_VOLUME.action:
-            detach_volume.run(self._host, task)
+        elif action in _ON_VOLUMES:
+            _ON_VOLUMES[action](self._host, task)
         else:
             raise exceptions.InvalidInput(reason=f"no operation {action}")

@@ -29,6 +29,7 @@ from nova_lite.db.queries import services
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
 from nova_lite.volume import flow
+from nova_lite.volume import swapping
 
 LOG = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class Reaper:
         if owner.is_conductor(operation.owner):
             self._own_work(ctxt, operation)
         elif operation.owner == owner.API:
-            self._abandon_attach(ctxt, operation, "the request was never completed")
+            self._abandon(ctxt, operation, "the request was never completed")
         elif self._is_up(operation.owner):
             if operation.step == operations.STEP_CAST:
                 self._resend(ctxt, operation)
@@ -211,6 +212,8 @@ class Reaper:
             send = {
                 transitions.ATTACH_VOLUME.action: self._compute.attach_volume,
                 transitions.DETACH_VOLUME.action: self._compute.detach_volume,
+                transitions.EXTEND_VOLUME.action: self._compute.extend_volume,
+                transitions.SWAP_VOLUME.action: self._compute.swap_volume,
             }[operation.action]
             device = _device_of(operation, devices)
             if device is not None:
@@ -225,10 +228,8 @@ class Reaper:
             self._deleter.delete(ctxt, operation)
         elif operation.action == transitions.CREATE.action:
             self._move_or_fail_build(ctxt, operation, reason, sent_only)
-        elif sent_only and operation.action == transitions.ATTACH_VOLUME.action:
-            self._abandon_attach(ctxt, operation, reason)
         elif sent_only:
-            self._abandon_detach(ctxt, operation, reason)
+            self._abandon(ctxt, operation, reason)
 
     def _move_or_fail_build(
         self,
@@ -250,6 +251,18 @@ class Reaper:
                 "or wait until the host is back and try another.",
                 f"last sign of life at {operation.heartbeat_at}",
             )
+
+    def _abandon(
+        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
+    ) -> None:
+        """Take back an operation on a volume that no host has begun."""
+        abandon = {
+            transitions.ATTACH_VOLUME.action: self._abandon_attach,
+            transitions.DETACH_VOLUME.action: self._abandon_detach,
+            transitions.EXTEND_VOLUME.action: self._abandon_extend,
+            transitions.SWAP_VOLUME.action: self._abandon_swap,
+        }[operation.action]
+        abandon(ctxt, operation, reason)
 
     def _abandon_attach(
         self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
@@ -282,6 +295,43 @@ class Reaper:
         self._updates.finish(
             operation,
             objects.Outcome(succeeded=False, message=f"The volume was not detached: {reason}"),
+        )
+
+    def _abandon_extend(
+        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
+    ) -> None:
+        """The guest's disk stays small; if Cinder waits for it, the volume too."""
+        device = self._take_device(operation)
+        if device is not None:
+            volume = self._cinder.get_volume(ctxt, device.volume_id)
+            if volume.waits_for_extend:
+                self._cinder.complete_extend(ctxt, volume.id, failed=True)
+        self._updates.finish(
+            operation,
+            objects.Outcome(
+                succeeded=False, message=f"The server was not told of the new size: {reason}"
+            ),
+        )
+
+    def _abandon_swap(
+        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
+    ) -> None:
+        """Release the new volume; the server stays on the old one."""
+        device = self._take_device(operation)
+        if device is not None:
+            arguments = operation.arguments
+            new_id = arguments["new_volume_id"]
+            target = swapping.stand_in(device, new_id, arguments.get("new_attachment_id"))
+            way = flow.flow_for(ctxt, device, self._cinder, None)
+            way.release(ctxt, target)
+            way.roll_detaching(ctxt, device)
+            try:
+                self._cinder.complete_migration(ctxt, device.volume_id, new_id, failed=True)
+            except (exceptions.InvalidVolume, exceptions.VolumeNotFound) as error:
+                LOG.info("Cinder has ended the migration itself: %s", error.message)
+        self._updates.finish(
+            operation,
+            objects.Outcome(succeeded=False, message=f"The volume was not swapped: {reason}"),
         )
 
     def _take_device(self, operation: objects.Operation) -> objects.BlockDeviceMapping | None:

@@ -41,6 +41,15 @@ class FakeGuest:
     volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     boot_order: list[str] = dataclasses.field(default_factory=list)
     """Names of the disks its firmware tries, the first one first."""
+    sizes_bytes: dict[str, int] = dataclasses.field(default_factory=dict)
+    """What it has been told of its volumes' sizes, by id."""
+    backed_by: dict[str, str] = dataclasses.field(default_factory=dict)
+    """A volume's id -> id of the volume its data were moved to."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has its disks open."""
+        return self.power_state in (states.PowerState.RUNNING, states.PowerState.PAUSED)
 
 
 @dataclasses.dataclass
@@ -329,7 +338,59 @@ class FakeVolumes(_Part, interface.VolumeOps):
         """Take it from the guest."""
         guest = self.world.guests.get(instance_uuid)
         if guest is not None and guest.volumes.pop(volume_id, None) is not None:
+            guest.backed_by.pop(volume_id, None)
+            guest.sizes_bytes.pop(volume_id, None)
             self.world.save()
+
+    @faults.injectable
+    def extend(
+        self, instance_uuid: str, connection_info: interface.ConnectionInfo, size_bytes: int
+    ) -> None:
+        """Remember the size."""
+        guest = self.world.guests.get(instance_uuid)
+        volume_id = naming.volume_id_of(connection_info)
+        if guest is not None and guest.is_running and volume_id in guest.volumes:
+            guest.sizes_bytes[volume_id] = size_bytes
+            self.world.save()
+
+    @faults.injectable
+    def swap(
+        self,
+        instance_uuid: str,
+        old: interface.ConnectionInfo,
+        new: interface.VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Remember on which volume the disk is; copying takes no time.
+
+        :raises nova_lite.exceptions.HypervisorError: it has no such disk, or the
+            new volume is not connected.
+        """
+        guest = self.world.guest(instance_uuid)
+        if not guest.is_running:
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
+        old_id, new_id = (naming.volume_id_of(info) for info in (old, new["connection_info"]))
+        if old_id not in guest.volumes:
+            raise exceptions.HypervisorError(reason=f"guest {instance_uuid} has no {old_id}")
+        _require_connected(self.world, new_id)
+        if not is_wanted():
+            raise exceptions.VolumeCopyStopped(device=guest.volumes[old_id], copied_percent=0)
+        guest.backed_by[old_id] = new_id
+        self.world.save()
+
+    @faults.injectable
+    def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
+        """None is ever under way."""
+
+    @faults.injectable
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: interface.ConnectionInfo
+    ) -> bool:
+        """By the ids."""
+        guest = self.world.guest(instance_uuid)
+        backing = guest.backed_by.get(volume_id, volume_id)
+        return volume_id in guest.volumes and backing == naming.volume_id_of(connection_info)
 
     @faults.injectable
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:

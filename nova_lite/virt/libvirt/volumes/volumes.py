@@ -1,5 +1,6 @@
 """Volumes of libvirt's guests: :class:`nova_lite.virt.interface.VolumeOps`."""
 
+import collections.abc
 import dataclasses
 import logging
 import time
@@ -14,6 +15,7 @@ from nova_lite.virt.libvirt import events
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.volumes import copying
 from nova_lite.virt.libvirt.volumes import transports
 
 LOG = logging.getLogger(__name__)
@@ -74,6 +76,62 @@ class LibvirtVolumes(interface.VolumeOps):
         kept = found.persistent().disk_with_serial(volume_id)
         if kept is not None:
             found.forget(_alias_of(kept))
+
+    def extend(
+        self, instance_uuid: str, connection_info: interface.ConnectionInfo, size_bytes: int
+    ) -> None:
+        """By the volume's transport on the host, then in the running guest."""
+        transports.transport_of(connection_info).extend(connection_info)
+        try:
+            found = self._own.get(instance_uuid)
+        except exceptions.GuestNotFound:
+            return
+        disk = _live_disk(found, naming.volume_id_of(connection_info))
+        if disk is not None:
+            found.resize_disk(disk.target, size_bytes)
+
+    def swap(
+        self,
+        instance_uuid: str,
+        old: interface.ConnectionInfo,
+        new: interface.VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Have QEMU copy the disk."""
+        found = self._own.get(instance_uuid)
+        destination = transports.disk_of(self._conf, new)
+        if not found.is_active():
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
+        disk = _live_disk(found, naming.volume_id_of(old))
+        if disk is None:
+            raise exceptions.HypervisorError(
+                reason=f"guest {instance_uuid} has no volume {naming.volume_id_of(old)}"
+            )
+        if disk.is_at(destination):
+            copying.redefine(found, disk, destination)
+        else:
+            copying.move(found, disk, destination, is_wanted)
+
+    def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
+        """End QEMU's job."""
+        found = self._own.get(instance_uuid)
+        disk = _live_disk(found, naming.volume_id_of(connection_info))
+        if disk is not None:
+            copying.abandon(found, disk)
+
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: interface.ConnectionInfo
+    ) -> bool:
+        """By the source of what runs now, or would run."""
+        found = self._own.get(instance_uuid)
+        domain = found.live() or found.persistent()
+        disk = domain.disk_with_serial(volume_id)
+        source = transports.transport_of(connection_info).source(connection_info)
+        return disk is not None and (disk.source_type, disk.source) == (
+            source.source_type,
+            source.path,
+        )
 
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
         """What runs now, or what would run."""
