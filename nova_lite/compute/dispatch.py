@@ -1,5 +1,6 @@
 """From an operation to the code that does it, in a green thread of its own."""
 
+import collections.abc
 import logging
 
 from nova_lite import concurrency
@@ -15,20 +16,27 @@ from nova_lite.compute.operations import build
 from nova_lite.compute.operations import delete
 from nova_lite.compute.operations import detach_volume
 from nova_lite.compute.operations import extend_volume
+from nova_lite.compute.operations import start
+from nova_lite.compute.operations import stop
 from nova_lite.compute.operations import swap_volume
 
 LOG = logging.getLogger(__name__)
 
-_ON_VOLUMES = {
+_DOING = {
+    transitions.CREATE.action: states.TaskState.BLOCK_DEVICE_MAPPING,
+    transitions.DELETE.action: states.TaskState.DELETING,
+}
+
+_OPERATIONS: dict[
+    str, collections.abc.Callable[[compute_host.ComputeHost, compute_task.InstanceTask], None]
+] = {
+    transitions.DELETE.action: delete.run,
     transitions.ATTACH_VOLUME.action: attach_volume.run,
     transitions.DETACH_VOLUME.action: detach_volume.run,
     transitions.EXTEND_VOLUME.action: extend_volume.run,
     transitions.SWAP_VOLUME.action: swap_volume.run,
-}
-
-_DOING = {
-    transitions.CREATE.action: states.TaskState.BLOCK_DEVICE_MAPPING,
-    transitions.DELETE.action: states.TaskState.DELETING,
+    transitions.STOP.action: stop.run,
+    transitions.START.action: start.run,
 }
 
 
@@ -88,9 +96,7 @@ class Dispatcher:
         if action == transitions.CREATE.action and spec is not None:
             with self._builds:
                 build.run(self._host, task, spec)
-        elif action == transitions.DELETE.action:
-            delete.run(self._host, task)
-        elif action in _ON_VOLUMES:
-            _ON_VOLUMES[action](self._host, task)
+        elif action in _OPERATIONS:
+            _OPERATIONS[action](self._host, task)
         else:
             raise exceptions.InvalidInput(reason=f"no operation {action}")

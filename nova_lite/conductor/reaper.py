@@ -16,6 +16,7 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import transitions
+from nova_lite.conductor import abandon
 from nova_lite.conductor import build
 from nova_lite.conductor import delete
 from nova_lite.conductor import owner
@@ -28,12 +29,12 @@ from nova_lite.db.queries import operations
 from nova_lite.db.queries import services
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
-from nova_lite.volume import flow
-from nova_lite.volume import swapping
 
 LOG = logging.getLogger(__name__)
 
 MAX_RESENDS = 3
+
+NEVER_COMPLETED = "the request was never completed"
 
 
 class Reaper:
@@ -136,7 +137,7 @@ class Reaper:
         if owner.is_conductor(operation.owner):
             self._own_work(ctxt, operation)
         elif operation.owner == owner.API:
-            self._abandon(ctxt, operation, "the request was never completed")
+            self._abandon(ctxt, operation, NEVER_COMPLETED)
         elif self._is_up(operation.owner):
             if operation.step == operations.STEP_CAST:
                 self._resend(ctxt, operation)
@@ -148,6 +149,10 @@ class Reaper:
     def _own_work(self, ctxt: context.RequestContext, operation: objects.Operation) -> None:
         if operation.action == transitions.DELETE.action:
             self._deleter.delete(ctxt, operation)
+            return
+        if operation.action != transitions.CREATE.action:
+            # Taken to be given up, by a conductor that died over it.
+            self._abandon(ctxt, operation, NEVER_COMPLETED)
             return
         with self._database.cell.read() as connection:
             instance = instances.get(connection, operation.instance_uuid)
@@ -208,6 +213,10 @@ class Reaper:
                 )
         elif operation.action == transitions.DELETE.action:
             self._compute.terminate_instance(ctxt, host, instance, operation, devices)
+        elif operation.action in (transitions.STOP.action, transitions.START.action):
+            is_stop = operation.action == transitions.STOP.action
+            send_power = self._compute.stop_instance if is_stop else self._compute.start_instance
+            send_power(ctxt, host, instance, operation)
         else:
             send = {
                 transitions.ATTACH_VOLUME.action: self._compute.attach_volume,
@@ -255,87 +264,13 @@ class Reaper:
     def _abandon(
         self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
     ) -> None:
-        """Take back an operation on a volume that no host has begun."""
-        abandon = {
-            transitions.ATTACH_VOLUME.action: self._abandon_attach,
-            transitions.DETACH_VOLUME.action: self._abandon_detach,
-            transitions.EXTEND_VOLUME.action: self._abandon_extend,
-            transitions.SWAP_VOLUME.action: self._abandon_swap,
-        }[operation.action]
-        abandon(ctxt, operation, reason)
-
-    def _abandon_attach(
-        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
-    ) -> None:
-        """Release the volume and forget the device."""
+        """Nobody has begun it and nobody will: what was prepared is given back."""
         device = self._take_device(operation)
-        if device is not None:
-            if device.attachment_id is None:
-                for attachment in self._cinder.list_attachments(ctxt, operation.instance_uuid):
-                    if attachment.volume_id == device.volume_id:
-                        self._cinder.delete_attachment(ctxt, attachment.id)
-            else:
-                flow.flow_for(ctxt, device, self._cinder, None).release(ctxt, device)
-        self._updates.finish(
-            operation,
-            objects.Outcome(
-                succeeded=False,
-                message=f"The volume was not attached: {reason}",
-                removed_devices=[device.uuid] if device is not None else [],
-            ),
-        )
+        outcome = abandon.give_back(ctxt, self._cinder, operation, device, reason)
+        self._updates.finish(operation, outcome)
 
-    def _abandon_detach(
-        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
-    ) -> None:
-        """The volume stays where it is."""
-        device = self._take_device(operation)
-        if device is not None:
-            flow.flow_for(ctxt, device, self._cinder, None).roll_detaching(ctxt, device)
-        self._updates.finish(
-            operation,
-            objects.Outcome(succeeded=False, message=f"The volume was not detached: {reason}"),
-        )
-
-    def _abandon_extend(
-        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
-    ) -> None:
-        """The guest's disk stays small; if Cinder waits for it, the volume too."""
-        device = self._take_device(operation)
-        if device is not None:
-            volume = self._cinder.get_volume(ctxt, device.volume_id)
-            if volume.waits_for_extend:
-                self._cinder.complete_extend(ctxt, volume.id, failed=True)
-        self._updates.finish(
-            operation,
-            objects.Outcome(
-                succeeded=False, message=f"The server was not told of the new size: {reason}"
-            ),
-        )
-
-    def _abandon_swap(
-        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
-    ) -> None:
-        """Release the new volume; the server stays on the old one."""
-        device = self._take_device(operation)
-        if device is not None:
-            arguments = operation.arguments
-            new_id = arguments["new_volume_id"]
-            target = swapping.stand_in(device, new_id, arguments.get("new_attachment_id"))
-            way = flow.flow_for(ctxt, device, self._cinder, None)
-            way.release(ctxt, target)
-            way.roll_detaching(ctxt, device)
-            try:
-                self._cinder.complete_migration(ctxt, device.volume_id, new_id, failed=True)
-            except (exceptions.InvalidVolume, exceptions.VolumeNotFound) as error:
-                LOG.info("Cinder has ended the migration itself: %s", error.message)
-        self._updates.finish(
-            operation,
-            objects.Outcome(succeeded=False, message=f"The volume was not swapped: {reason}"),
-        )
-
-    def _take_device(self, operation: objects.Operation) -> objects.BlockDeviceMapping | None:
-        """The device of a volume operation, which is ours from now on."""
+    def _take(self, operation: objects.Operation) -> None:
+        """The operation is ours from now on."""
         taken = self._database.cell.transact(
             operations.hand_over,
             operation,
@@ -343,6 +278,10 @@ class Reaper:
             step=operation.step,
         )
         operation.owner, operation.attempt = taken.owner, taken.attempt
+
+    def _take_device(self, operation: objects.Operation) -> objects.BlockDeviceMapping | None:
+        """The device of a volume operation, which is ours from now on."""
+        self._take(operation)
         with self._database.cell.read() as connection:
             devices = block_devices.list_for_instance(connection, operation.instance_uuid)
         return _device_of(operation, devices)
