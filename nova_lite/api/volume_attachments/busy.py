@@ -15,16 +15,13 @@ _EXCLUSIVE = frozenset(
 """Actions of which one at a time may be under way for a volume."""
 
 
-def with_volume(req: request.Request, device: objects.BlockDeviceMapping) -> str | None:
-    """The action that is under way for the volume of a device, if one is."""
+def with_volume(req: request.Request, device: objects.BlockDeviceMapping) -> set[str]:
+    """The actions that are under way for the volume of a device; mostly none."""
     with req.database.cell.read() as tx:
         journal = operations.list_running(tx, device.instance_uuid)
-    return next(
-        (
-            operation.action
-            for operation in journal
-            if operation.action in _EXCLUSIVE
-            and operation.arguments.get("volume_id") == device.volume_id
-        ),
-        None,
-    )
+    return {
+        operation.action
+        for operation in journal
+        if operation.action in _EXCLUSIVE
+        and operation.arguments.get("volume_id") == device.volume_id
+    }

@@ -29,10 +29,10 @@ def delete(req: request.Request, server_id: str, volume_id: str) -> request.Resp
     if device.is_root:
         raise exceptions.InvalidInput("Cannot detach a root device volume")
     doing = busy.with_volume(req, device)
-    if doing == transitions.DETACH_VOLUME.action:
+    if transitions.DETACH_VOLUME.action in doing:
         return request.ACCEPTED
     transitions.DETACH_VOLUME.check(instance)
-    if doing == transitions.SWAP_VOLUME.action:
+    if transitions.SWAP_VOLUME.action in doing:
         raise exceptions.Conflict(
             reason=f"Volume {volume_id} of instance {server_id} is being moved to another back "
             "end; detach it when that is done."
