@@ -113,7 +113,7 @@ class Recovery:
                 driver.guests.destroy(instance_uuid)
                 for device in devices:
                     for info in swapping.connections_of(device):
-                        driver.volumes.disconnect(info)
+                        driver.volumes.disconnect(info, instance_uuid)
                 driver.disks.remove(instance_uuid)
         except exceptions.NovaLiteError as error:
             LOG.warning("%s is removed later: %s", instance_uuid, error.message)
@@ -295,7 +295,7 @@ class Recovery:
                 continue
             info = host_side.connection_info_of(device)
             if info is not None:
-                driver.volumes.disconnect(info)
+                driver.volumes.disconnect(info, instance_uuid)
             if over:
                 types.volume_of(device, self._host).discard(ctxt)
         driver.disks.remove(instance_uuid)
@@ -307,7 +307,7 @@ class Recovery:
             self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
         info = host_side.connection_info_of(device)
         if info is not None:
-            self._host.driver.volumes.disconnect(info)
+            self._host.driver.volumes.disconnect(info, item.instance.uuid)
 
 
 def _without_log(

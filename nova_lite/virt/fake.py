@@ -44,7 +44,8 @@ class FakeGuest:
     sizes_bytes: dict[str, int] = dataclasses.field(default_factory=dict)
     """What it has been told of its volumes' sizes, by id."""
     backed_by: dict[str, str] = dataclasses.field(default_factory=dict)
-    """A volume's id -> id of the volume its data were moved to."""
+    """A volume's id -> id of the connection that its data are behind: another one
+    when they were moved."""
 
     @property
     def is_running(self) -> bool:
@@ -65,8 +66,8 @@ class World:
     """Instance -> target name -> file name."""
     config_drives: dict[str, dict[str, bytes]] = dataclasses.field(default_factory=dict)
     """Instance -> path -> content; not written down, it may hold a password."""
-    connected: set[str] = dataclasses.field(default_factory=set)
-    """Ids of the volumes this host is connected to."""
+    connected: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """Ids of the volumes this host is connected to -> UUIDs of the servers it is for."""
 
     def guest(self, instance_uuid: str) -> FakeGuest:
         """The guest, or :exc:`~nova_lite.exceptions.GuestNotFound`."""
@@ -82,7 +83,7 @@ class World:
         content = {
             "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
             "local_disks": self.local_disks,
-            "connected": sorted(self.connected),
+            "connected": self.connected,
         }
         durable.write_text(self.path, json.dumps(content))
 
@@ -96,7 +97,7 @@ class World:
             for uuid, guest in content["guests"].items()
         }
         self.local_disks = content["local_disks"]
-        self.connected = set(content["connected"])
+        self.connected = content["connected"]
 
 
 class _Part:
@@ -137,10 +138,10 @@ class FakeGuests(_Part, interface.GuestOps):
             raise exceptions.HypervisorError(reason=f"guest {instance.uuid} exists already")
         if instance.uuid not in self.world.local_disks:
             raise exceptions.HypervisorError(reason=f"no disks were made for {instance.uuid}")
-        volumes = {}
+        volumes, backed_by = {}, {}
         for device in block_device_info["block_device_mapping"]:
             volume_id = naming.volume_id_of(device["connection_info"])
-            _require_connected(self.world, volume_id)
+            backed_by[volume_id] = _connected(self.world, device, instance.uuid)
             volumes[volume_id] = naming.target_name(device["mount_device"])
         local_disks = dict(self.world.local_disks[instance.uuid])
         if instance.uuid in self.world.config_drives:
@@ -151,6 +152,7 @@ class FakeGuests(_Part, interface.GuestOps):
             power_state=states.PowerState.RUNNING,
             local_disks=local_disks,
             volumes=volumes,
+            backed_by=backed_by,
             boot_order=_boot_order(block_device_info, root_image)[: self.max_boot_devices],
         )
         self.world.save()
@@ -299,23 +301,34 @@ class FakeVolumes(_Part, interface.VolumeOps):
         return naming.host_connector(self._conf)
 
     @faults.injectable
-    def connect(self, connection_info: interface.ConnectionInfo) -> None:
-        """Remember the volume's id."""
-        self.world.connected.add(naming.volume_id_of(connection_info))
+    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """Remember the volume's id and its user."""
+        users = self.world.connected.setdefault(naming.connection_id_of(connection_info), [])
+        if instance_uuid not in users:
+            users.append(instance_uuid)
         self.world.save()
 
     @faults.injectable
-    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
-        """Forget the volume's id.
+    def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """Forget the user, and with the last one the volume.
 
-        :raises nova_lite.exceptions.HypervisorError: a guest still has it.
+        :raises nova_lite.exceptions.HypervisorError: a guest that is to be
+            disconnected still has it.
         """
-        volume_id = naming.volume_id_of(connection_info)
+        volume_id = naming.connection_id_of(connection_info)
+        others = self.users(volume_id) - {instance_uuid}
         for uuid, guest in self.world.guests.items():
-            if volume_id in guest.volumes:
+            if volume_id in guest.backed_by.values() and uuid not in others:
                 raise exceptions.HypervisorError(reason=f"guest {uuid} uses volume {volume_id}")
-        self.world.connected.discard(volume_id)
+        if others:
+            self.world.connected[volume_id] = sorted(others)
+        else:
+            self.world.connected.pop(volume_id, None)
         self.world.save()
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        """As remembered."""
+        return frozenset(self.world.connected.get(volume_id, ()))
 
     @faults.injectable
     def plug(self, instance_uuid: str, device: interface.VolumeDevice) -> None:
@@ -327,7 +340,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
         volume_id = naming.volume_id_of(device["connection_info"])
         if volume_id in guest.volumes:
             return
-        _require_connected(self.world, volume_id)
+        guest.backed_by[volume_id] = _connected(self.world, device, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
         target = naming.target_name(device["mount_device"])
         guest.volumes[volume_id] = naming.free_target_name(target, taken)
@@ -338,7 +351,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
         """Take it from the guest."""
         guest = self.world.guests.get(instance_uuid)
         if guest is not None and guest.volumes.pop(volume_id, None) is not None:
-            guest.backed_by.pop(volume_id, None)
+            guest.backed_by.pop(volume_id)
             guest.sizes_bytes.pop(volume_id, None)
             self.world.save()
 
@@ -370,13 +383,13 @@ class FakeVolumes(_Part, interface.VolumeOps):
         guest = self.world.guest(instance_uuid)
         if not guest.is_running:
             raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
-        old_id, new_id = (naming.volume_id_of(info) for info in (old, new["connection_info"]))
+        old_id = naming.volume_id_of(old)
         if old_id not in guest.volumes:
             raise exceptions.HypervisorError(reason=f"guest {instance_uuid} has no {old_id}")
-        _require_connected(self.world, new_id)
-        if not is_wanted():
+        destination = _connected(self.world, new, instance_uuid)
+        if guest.backed_by[old_id] != destination and not is_wanted():
             raise exceptions.VolumeCopyStopped(device=guest.volumes[old_id], copied_percent=0)
-        guest.backed_by[old_id] = new_id
+        guest.backed_by[old_id] = destination
         self.world.save()
 
     @faults.injectable
@@ -389,8 +402,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
     ) -> bool:
         """By the ids."""
         guest = self.world.guest(instance_uuid)
-        backing = guest.backed_by.get(volume_id, volume_id)
-        return volume_id in guest.volumes and backing == naming.volume_id_of(connection_info)
+        return guest.backed_by.get(volume_id) == naming.connection_id_of(connection_info)
 
     @faults.injectable
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
@@ -499,6 +511,11 @@ def _boot_order(
     return sorted(indices, key=lambda target: indices[target] or 0)
 
 
-def _require_connected(world: World, volume_id: str) -> None:
-    if volume_id not in world.connected:
-        raise exceptions.HypervisorError(reason=f"volume {volume_id} is not connected")
+def _connected(world: World, device: interface.VolumeDevice, instance_uuid: str) -> str:
+    """The id of a volume's connection, which must be there for the server."""
+    connection_id = naming.connection_id_of(device["connection_info"])
+    if instance_uuid not in world.connected.get(connection_id, ()):
+        raise exceptions.HypervisorError(
+            reason=f"volume {connection_id} is not connected for {instance_uuid}"
+        )
+    return connection_id
