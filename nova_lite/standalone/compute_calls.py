@@ -22,10 +22,14 @@ class ComputeApi:
     """The compute API, without authentication, on this machine."""
 
     def __init__(self, conf: typing.Any) -> None:
-        url = conf.standalone.compute_url
+        self._conf = conf
+
+    @property
+    def _url(self) -> str:
+        url = self._conf.standalone.compute_url
         if url is None:
-            url = f"http://{conf.api.bind_host}:{conf.api.bind_port}/v2.1"
-        self._url = str(url).rstrip("/")
+            url = f"http://{self._conf.api.bind_host}:{self._conf.api.bind_port}/v2.1"
+        return str(url).rstrip("/")
 
     def tell_extended(self, volume: store.Document, server_uuids: list[str]) -> None:
         """Have servers see the new size of a volume; what is not heard is logged."""
