@@ -15,9 +15,11 @@ raise :exc:`nova_lite.exceptions.CephError` or one of its kinds.
 """
 
 import collections.abc
+import configparser
 import contextlib
 import dataclasses
 import functools
+import json
 import math
 import os
 import pathlib
@@ -70,6 +72,13 @@ class Snapshot:
 
     def __str__(self) -> str:
         return f"{self.pool}/{self.image}@{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Snapshot":
+        """The inverse of ``str()``; no name has ``/`` or ``@`` in it."""
+        pool, _, rest = text.partition("/")
+        image, _, name = rest.partition("@")
+        return cls(pool, image, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +138,47 @@ class Cluster:
             with self._connected() as connection:
                 self._fsid = self._call("the cluster", lambda: str(connection.get_fsid()))
         return self._fsid
+
+    def monitors(self) -> list[tuple[str, int]]:
+        """Address and port of every monitor, as QEMU can be given them."""
+        found = self._ask({"prefix": "mon dump"})
+        addresses = [str(each["addr"]).rpartition("/")[0] for each in found["mons"]]
+        parts = [address.rpartition(":") for address in addresses]
+        return [(host.strip("[]"), int(port)) for host, _, port in parts]
+
+    def capacity_bytes(self, pool: str) -> int:
+        """What the pool holds and could still take, copies not counted."""
+        for each in self._ask({"prefix": "df"})["pools"]:
+            if each["name"] == pool:
+                return int(each["stats"]["stored"] + each["stats"]["max_avail"])
+        raise exceptions.CephError(reason=f"there is no pool {pool}")
+
+    def key(self) -> str:
+        """The user's cephx key: a secret, for libvirt only.
+
+        :raises nova_lite.exceptions.CephError: no keyring that can be read has it.
+        """
+        user = f"client.{self.access.user or 'admin'}"
+        with self._connected() as connection:
+            paths = [path.strip() for path in str(connection.conf_get("keyring")).split(",")]
+        for path in paths:
+            keyring = configparser.ConfigParser(interpolation=None)
+            with contextlib.suppress(OSError, configparser.Error):
+                keyring.read(path)
+                if keyring.has_option(user, "key"):
+                    return keyring.get(user, "key")
+        raise exceptions.CephError(reason=f"no key of {user} in {', '.join(paths)}")
+
+    def _ask(self, command: dict[str, str]) -> dict[str, typing.Any]:
+        """A monitor's answer to a command."""
+        text = json.dumps({**command, "format": "json"})
+        with self._connected() as connection:
+            code, answer, error = self._call(
+                "the cluster", lambda: connection.mon_command(text, b"")
+            )
+        if code:
+            raise exceptions.CephError(reason=f"{command['prefix']}: {error} ({code})")
+        return dict(json.loads(answer))
 
     @contextlib.contextmanager
     def pool(self, name: str) -> collections.abc.Iterator["Pool"]:
@@ -331,6 +381,13 @@ class Pool:
                     raise
             concurrency.sleep(interval_s)
 
+    def discard(self, image: str, error: BaseException) -> None:
+        """Remove what ``error`` left half-made; if that fails, ``error`` tells so."""
+        try:
+            self.remove(image)
+        except exceptions.CephError as left:
+            error.add_note(f"{self.name}/{image} is left behind: {left}")
+
     def _remove(self, rbd: typing.Any, image: str) -> None:
         try:
             with rbd.Image(self._ioctx, image, read_only=True) as opened:
@@ -412,6 +469,18 @@ class Pool:
         """The images that were cloned from a snapshot, in every pool."""
         return self._look(image, lambda opened: _clones(opened, snapshot))
 
+    def all_clones(self, image: str) -> list[Clone]:
+        """The images that were cloned from any of its snapshots; none of an image
+        that is gone."""
+
+        def look(opened: typing.Any) -> list[Clone]:
+            return [clone for snap in _snapshots(opened) for clone in _clones(opened, snap.name)]
+
+        try:
+            return self._look(image, look)
+        except exceptions.RbdImageNotFound:
+            return []
+
     def parent(self, image: str) -> Snapshot | None:
         """The snapshot that the image is a clone of."""
         return self._look(image, _parent)
@@ -453,6 +522,15 @@ class Pool:
 
         return self._look(image, run, snapshot)
 
+    def write(self, image: str, content: bytes) -> None:
+        """Write what is held in memory, from the image's beginning on."""
+
+        def run(opened: typing.Any) -> None:
+            opened.write(content, 0)
+            opened.flush()
+
+        self._change(image, run)
+
     @contextlib.contextmanager
     def writer(self, image: str) -> collections.abc.Iterator["Writer"]:
         """The image, open for writing while the body runs: others see a watcher.
@@ -479,8 +557,8 @@ class Pool:
         try:
             with self.writer(image) as writer:
                 return writer.copy_from(path)
-        except BaseException:
-            self.remove(image)
+        except BaseException as error:
+            self.discard(image, error)
             raise
 
     def export_file(self, image: str, path: pathlib.Path, snapshot: str | None = None) -> int:
