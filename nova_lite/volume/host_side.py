@@ -42,6 +42,13 @@ def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None
     return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
 
 
+def serial_of(bdm: objects.BlockDeviceMapping) -> str:
+    """The serial of the guest's disk: the volume's id, unless the volume has got
+    another one since the guest has it."""
+    info = connection_info_of(bdm) or {}
+    return str(info.get("serial") or bdm.volume_id)
+
+
 def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> ConnectionInfo:
     """Cinder's answer with what it may leave out.
 
