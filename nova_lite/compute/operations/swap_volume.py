@@ -23,6 +23,7 @@ from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.virt import interface
 from nova_lite.virt import naming as virt_naming
+from nova_lite.virt import sizes
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
 from nova_lite.volume import removal
@@ -177,7 +178,11 @@ def _settle(
             task.save_device(device)
     with task.step("complete_migration"):
         device.volume_id = _complete_migration(host, task, device)
-        device.volume_size = host.cinder.get_volume(ctxt, device.volume_id).size_gib
+        size_gib = host.cinder.get_volume(ctxt, device.volume_id).size_gib
+        if size_gib > (device.volume_size or 0):
+            info = host_side.connection_info_of(device) or {}
+            host.driver.volumes.extend(device.instance_uuid, info, size_gib * sizes.GIB)
+        device.volume_size = size_gib
         device.phase = states.DevicePhase.COMPLETE.value
         task.save_device(device)
 
