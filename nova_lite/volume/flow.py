@@ -72,6 +72,8 @@ def flow_for(
     bdm: objects.BlockDeviceMapping,
     client: cinder.CinderClient,
     volumes: host_side.HostVolumes | None = None,
+    *,
+    instance_host: str | None = None,
 ) -> AttachFlow:
     """The flow of a device: by attachment if it has an attachment id.
 
@@ -80,8 +82,9 @@ def flow_for(
 
     :param volumes: the driver's ``VolumeOps``; None where there is no host (the
         API reserves and releases only).
+    :param instance_host: the server's host, where that may be another one than this.
     """
     untouched = bdm.phase is None and bdm.connection_info is None
     if bdm.attachment_id or (untouched and client.supports_attachments(ctxt)):
         return flow_attachments.AttachmentsFlow(client, volumes)
-    return flow_connections.ConnectionsFlow(client, volumes)
+    return flow_connections.ConnectionsFlow(client, volumes, instance_host)

@@ -40,6 +40,9 @@ class Host:
         self.connected: dict[str, set[str]] = {}
         self.breaks = False
 
+    def connector(self) -> dict[str, typing.Any]:
+        return CONNECTOR
+
     def connect(self, connection_info: host_side.ConnectionInfo, instance_uuid: str) -> None:
         self.connected.setdefault(connection_info["serial"], set()).add(instance_uuid)
         if self.breaks:

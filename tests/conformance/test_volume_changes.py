@@ -171,9 +171,7 @@ def test_a_guests_system_sees_its_disk_grow_and_does_not_see_it_move(libvirt_lab
     booted.wait_for(f"disk-resized {shown} size {16 * MIB}")
 
     new = target_of(lab, device, booted.uuid, size_mib=16)
-    lab.driver.volumes.swap(
-        booted.uuid, device["connection_info"], new, is_wanted=lambda: True
-    )
+    lab.driver.volumes.swap(booted.uuid, device["connection_info"], new, is_wanted=lambda: True)
     grow(new, 24)
     lab.driver.volumes.extend(booted.uuid, new["connection_info"], 24 * MIB)
     booted.wait_for(f"disk-resized {shown} size {24 * MIB}")

@@ -306,6 +306,10 @@ class _Remembered:
     ) -> None:
         self._host, self._task, self._device, self._target = host, task, device, target
 
+    def connector(self) -> dict[str, typing.Any]:
+        """This host's."""
+        return self._host.driver.volumes.connector()
+
     def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """Remember, and connect."""
         info = connection_info | {
