@@ -26,6 +26,7 @@ from nova_lite.virt import naming as virt_naming
 from nova_lite.virt import sizes
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 from nova_lite.volume import removal
 from nova_lite.volume import swapping
 
@@ -117,6 +118,9 @@ def _move(
         way = flow.flow_for(ctxt, device, host.cinder, volumes)
         connector = host.driver.volumes.connector()
         way.connect(ctxt, target, connector, naming.with_dev(device.device_name))
+        # With what the host has found out, such as the device's path.
+        swapping.remember(device, target)
+        task.save_device(device)
     with task.step("copy"):
         _copy(host, task, device, target)
     task.undo.commit()
@@ -310,17 +314,20 @@ class _Remembered:
         """This host's."""
         return self._host.driver.volumes.connector()
 
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         """Remember, and connect."""
-        info = connection_info | {
-            "serial": host_side.serial_of(self._device),
-            virt_naming.CONNECTED_AS: self._target.volume_id,
-        }
-        self._target.connection_info = json.dumps(info)
+        connection_info["serial"] = host_side.serial_of(self._device)
+        connection_info[virt_naming.CONNECTED_AS] = self._target.volume_id
+        self._target.connection_info = json.dumps(connection_info)
         swapping.remember(self._device, self._target)
         self._task.save_device(self._device)
         self._host.conductor.save_block_device(self._task.ctxt, self._task.operation, self._device)
-        self._host.driver.volumes.connect(info, instance_uuid)
+        self._host.driver.volumes.connect(connection_info, instance_uuid, encryption)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """As remembered."""
