@@ -170,7 +170,7 @@ class VolumeDisk(BlockDevice):
         with task.step("unplug"):
             self._unplug(task)
         with task.step("release_volume"):
-            self._release(task.ctxt)
+            self._release(task)
 
     def disconnect(self, ctxt: context.RequestContext) -> None:
         """Disconnect this host; Cinder is not told."""
@@ -265,16 +265,24 @@ class VolumeDisk(BlockDevice):
             return
         self._enter(task, states.DevicePhase.COMPLETE)
 
-    def _release(self, ctxt: context.RequestContext) -> None:
-        client = self._host.cinder
+    def _release(self, task: Task) -> None:
+        release = functools.partial(
+            removal.release,
+            task.ctxt,
+            self._host.cinder,
+            self.bdm,
+            self._volumes,
+            keep=True,
+            instance_host=task.instance.host,
+        )
         for _ in range(RELEASE_TRIES - 1):
             try:
-                removal.release(ctxt, client, self.bdm, self._volumes, keep=True)
+                release()
                 return
             except exceptions.NovaLiteError as error:
                 LOG.warning("Volume %s is not released yet: %s", self.bdm.volume_id, error.message)
             concurrency.sleep(RELEASE_PAUSE_S)
-        removal.release(ctxt, client, self.bdm, self._volumes, keep=True)
+        release()
 
     def _reserve_again(self, ctxt: context.RequestContext, instance_uuid: str) -> str:
         """A second attachment of the same server. Cinder allows it while the
@@ -300,6 +308,9 @@ class _Recorded:
     ) -> None:
         self._volumes = volumes
         self._save = save
+
+    def connector(self) -> dict[str, typing.Any]:
+        return self._volumes.connector()
 
     def connect(
         self,

@@ -20,6 +20,9 @@ ConnectionInfo = dict[str, typing.Any]
 class HostVolumes(typing.Protocol):
     """What the flows need of the driver's ``VolumeOps``."""
 
+    def connector(self) -> dict[str, typing.Any]:
+        """This host, for Cinder."""
+
     def connect(
         self,
         connection_info: ConnectionInfo,

@@ -64,15 +64,17 @@ def release(
     volumes: host_side.HostVolumes | None,
     *,
     keep: bool = False,
+    instance_host: str | None = None,
 ) -> None:
     """Disconnect, release and, where asked for, delete one volume, and release the
     other one if they were being swapped. What is gone already is success.
 
     :param keep: do not delete it whatever the device says: the server never
         had it.
+    :param instance_host: the server's host, where that may be another one than this.
     :raises nova_lite.exceptions.NovaLiteError: Cinder or the host refuses.
     """
-    way = flow.flow_for(ctxt, device, client, volumes)
+    way = flow.flow_for(ctxt, device, client, volumes, instance_host=instance_host)
     other = swapping.other_of(device)
     if other is not None:
         release_by(way, ctxt, other, disconnect=volumes is not None)

@@ -100,6 +100,8 @@ def _check_volumes(
     reason = None
     if all(use.server_uuid != instance.uuid for use in old.attachments):
         reason = f"volume {old.id} is attached to a different instance"
+    elif old.encrypted or new.encrypted:
+        reason = f"volume {old.id} cannot be swapped under a running guest: it is encrypted"
     elif new.attachments:
         reason = f"volume {new.id} must be detached in order to swap"
     elif new.size_gib < old.size_gib:

@@ -54,6 +54,10 @@ def _extend(
 ) -> None:
     with task.step("extend_disk"):
         size_gib = volume.size_to_be_gib
+        if not volume.waits_for_extend:
+            # It has that size, whatever becomes of the guest's disk.
+            device.volume_size = size_gib
+            task.save_device(device)
         info = host_side.connection_info_of(device)
         # A volume that is still to be connected has its new size when it is.
         if info is not None:

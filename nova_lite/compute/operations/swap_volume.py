@@ -23,6 +23,7 @@ from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.virt import interface
 from nova_lite.virt import naming as virt_naming
+from nova_lite.virt import sizes
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
 from nova_lite.volume import keys
@@ -117,6 +118,9 @@ def _move(
         way = flow.flow_for(ctxt, device, host.cinder, volumes, keys.VolumeKeys(host.conf))
         connector = host.driver.volumes.connector()
         way.connect(ctxt, target, connector, naming.with_dev(device.device_name))
+        # With what the host has found out, such as the device's path.
+        swapping.remember(device, target)
+        task.save_device(device)
     with task.step("copy"):
         _copy(host, task, device, target)
     task.undo.commit()
@@ -178,7 +182,11 @@ def _settle(
             task.save_device(device)
     with task.step("complete_migration"):
         device.volume_id = _complete_migration(host, task, device)
-        device.volume_size = host.cinder.get_volume(ctxt, device.volume_id).size_gib
+        size_gib = host.cinder.get_volume(ctxt, device.volume_id).size_gib
+        if size_gib > (device.volume_size or 0):
+            info = host_side.connection_info_of(device) or {}
+            host.driver.volumes.extend(device.instance_uuid, info, size_gib * sizes.GIB)
+        device.volume_size = size_gib
         device.phase = states.DevicePhase.COMPLETE.value
         task.save_device(device)
 
@@ -302,6 +310,10 @@ class _Remembered:
     ) -> None:
         self._host, self._task, self._device, self._target = host, task, device, target
 
+    def connector(self) -> dict[str, typing.Any]:
+        """This host's."""
+        return self._host.driver.volumes.connector()
+
     def connect(
         self,
         connection_info: interface.ConnectionInfo,
@@ -311,11 +323,11 @@ class _Remembered:
         """Remember, and connect."""
         connection_info["serial"] = host_side.serial_of(self._device)
         connection_info[virt_naming.CONNECTED_AS] = self._target.volume_id
-        self._remember(connection_info)
+        self._target.connection_info = json.dumps(connection_info)
+        swapping.remember(self._device, self._target)
+        self._task.save_device(self._device)
         self._host.conductor.save_block_device(self._task.ctxt, self._task.operation, self._device)
         self._host.driver.volumes.connect(connection_info, instance_uuid, encryption)
-        # With what the host found: it is disconnected by that.
-        self._remember(connection_info)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """As remembered."""
@@ -325,8 +337,3 @@ class _Remembered:
     def users(self, volume_id: str) -> frozenset[str]:
         """As the host knows them."""
         return self._host.driver.volumes.users(volume_id)
-
-    def _remember(self, connection_info: interface.ConnectionInfo) -> None:
-        self._target.connection_info = json.dumps(connection_info)
-        swapping.remember(self._device, self._target)
-        self._task.save_device(self._device)

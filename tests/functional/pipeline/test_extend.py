@@ -57,7 +57,7 @@ def test_a_guest_that_cannot_grow_is_an_error_of_the_action(one_host: pipeline.W
     one_host.wait(one_host.is_quiet, "the end of it")
     entry = one_host.journal()[-1]
     assert (entry[0], entry[1]) == ("extend_volume", "error")
-    assert one_host.device(server_id, volume_id).volume_size == 1
+    assert one_host.device(server_id, volume_id).volume_size == 2  # as Cinder says
     assert one_host.volume_status(volume_id) == "in-use"
     one_host.check([volume_id])
 

@@ -89,6 +89,10 @@ class HostTransport(Transport):
         """Have none."""
         self._tools.host.disconnect(self.protocol, for_os_brick(connection_info["data"]))
 
+    def extend(self, connection_info: interface.ConnectionInfo) -> None:
+        """Have the device show its new size."""
+        self._tools.host.extend(self.protocol, for_os_brick(connection_info["data"]))
+
     def source(self, connection_info: interface.ConnectionInfo) -> Source:
         """The block device."""
         return Source(device_path_of(connection_info), "raw", "block")

@@ -64,9 +64,8 @@ class LibvirtVolumes(interface.VolumeOps):
         with self._users.joining(connection_id, instance_uuid):
             transport.connect(connection_info)
             if encryption is not None:
-                self._own.connection.keep_secret(
-                    _luks_secret(connection_id), encryption.passphrase
-                )
+                secret = _luks_secret(connection_id)
+                self._own.connection.keep_secret(secret, encryption.passphrase)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport, when the last user goes."""
@@ -125,8 +124,15 @@ class LibvirtVolumes(interface.VolumeOps):
         except exceptions.GuestNotFound:
             return
         disk = _live_disk(found, naming.volume_id_of(connection_info))
-        if disk is not None:
-            found.resize_disk(disk.target, size_bytes)
+        if disk is None:
+            return
+        if disk.luks_secret_uuid is not None:
+            # What QEMU is told is the size without LUKS's header, which nobody knows.
+            raise exceptions.UnsupportedByDriver(
+                capability="growing an encrypted disk of a running guest, which sees its new "
+                "size when it is stopped and started"
+            )
+        found.resize_disk(disk.target, size_bytes)
 
     def swap(
         self,

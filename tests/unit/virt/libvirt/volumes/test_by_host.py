@@ -44,9 +44,7 @@ class Lab:
         self.host.has_iscsi_initiator = True
         self.host.properties.return_value = {"initiator": "iqn.me"}
         self.host.connect.return_value = {"type": "block", "path": "/dev/x"}
-        self.registry = registry.Transports(
-            transports.Tools(self.conf, self.libvirt, self.host)
-        )
+        self.registry = registry.Transports(transports.Tools(self.conf, self.libvirt, self.host))
 
     def device(self, transport, data):
         device = factories.volume_device("vdb", volume_id="the-volume")
