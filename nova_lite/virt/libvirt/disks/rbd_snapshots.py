@@ -156,6 +156,7 @@ def _export(
     on_progress: collections.abc.Callable[[], object],
 ) -> None:
     """The snapshot's content as a raw file; what is unwritten stays a hole."""
+    on_progress()
     with path.open("wb") as file:
         file.truncate(pool.size_bytes(disk, snapshot_id))
         for offset, data in pool.content(disk, snapshot_id):
