@@ -9,6 +9,7 @@ from nova_lite.virt.libvirt import console
 from nova_lite.virt.libvirt import guestbuild
 from nova_lite.virt.libvirt import guests
 from nova_lite.virt.libvirt import host
+from nova_lite.virt.libvirt import inventory
 from nova_lite.virt.libvirt import kvm_probe
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import power
@@ -33,3 +34,4 @@ class LibvirtDriver:
         self.volumes = volumes.LibvirtVolumes(conf, own)
         self.consoles = console.FileConsoles(conf)
         self.host = host.LibvirtHost(conf, own, probe)
+        self.inventory = inventory.LibvirtInventory(conf, own)
