@@ -57,6 +57,15 @@ class GlanceClient:
             properties={key: value for key, value in image.items() if key not in CORE_KEYS},
         )
 
+    def location_urls(self, ctxt: context.RequestContext, image_id: str) -> list[str]:
+        """Where the image's data are, as far as this Glance tells: URLs without user
+        and password."""
+        image = self._show(ctxt, image_id)
+        urls = [each.get("url") for each in image.get("locations") or ()]
+        if not urls and image.get("direct_url"):
+            urls = [image["direct_url"]]
+        return [_without_user(url) for url in urls if url]
+
     def download(self, ctxt: context.RequestContext, image_id: str, path: str) -> None:
         """Write an image's data to the file ``path``, verified.
 
@@ -129,3 +138,10 @@ class GlanceClient:
             raise exceptions.RemoteServiceError(
                 service="Glance", reason=refusal.message, status=refusal.status
             ) from None
+
+
+def _without_user(url: str) -> str:
+    """``swift+https://user:key@host/…`` without what stands before the host."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

@@ -429,9 +429,9 @@ class FakeInventory(_Part, interface.InventoryOps):
         """As remembered."""
         return [
             objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
-            for volume_id, users in self.world.connected.items()
-            for user in users
-            if instance_uuid in (None, user)
+            for volume_id in self.world.connected
+            for user, guest in self.world.guests.items()
+            if instance_uuid in (None, user) and volume_id in guest.volumes
         ]
 
     @faults.injectable

@@ -10,7 +10,6 @@ from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.virt import interface
-from nova_lite.virt import volume_users
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import xml
@@ -23,7 +22,6 @@ class LibvirtInventory(interface.InventoryOps):
     def __init__(self, conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> None:
         self._conf = conf
         self._own = own
-        self._users = volume_users.VolumeUsers(conf.state_path)
 
     def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
         """Our domains, in any state; one that vanishes meanwhile is left out."""
@@ -45,13 +43,8 @@ class LibvirtInventory(interface.InventoryOps):
         ]
 
     def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
-        """By this host's record."""
-        return [
-            objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
-            for volume_id, users in self._users.all().items()
-            for user in sorted(users)
-            if instance_uuid in (None, user)
-        ]
+        """None: this host keeps no record."""
+        return []
 
     def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
         """None."""
@@ -97,9 +90,7 @@ def _is_missing(disk: xml.Disk) -> bool:
     return not concurrency.in_native_thread(pathlib.Path(disk.source).exists)
 
 
-def _folder(
-    found: directory.InstanceDirectory, instance_uuid: str
-) -> objects.InventoryFolder:
+def _folder(found: directory.InstanceDirectory, instance_uuid: str) -> objects.InventoryFolder:
     try:
         names = sorted(path.name for path in found.path.iterdir())
     except FileNotFoundError:
