@@ -34,6 +34,15 @@ def write_text(path: pathlib.Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove(path: pathlib.Path) -> None:
+    """Remove the file ``path`` for good. Gone is success."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    _fsync(path.parent)
+
+
 def remove_leftovers(directory: pathlib.Path) -> None:
     """Remove the temporary files a dead process left in ``directory``."""
     for leftover in directory.glob(f"*{TEMPORARY_SUFFIX}"):

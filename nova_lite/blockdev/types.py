@@ -294,12 +294,15 @@ class _Recorded:
         self._volumes = volumes
         self._save = save
 
-    def connect(self, connection_info: interface.ConnectionInfo) -> None:
+    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         self._save()
-        self._volumes.connect(connection_info)
+        self._volumes.connect(connection_info, instance_uuid)
 
-    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
-        self._volumes.disconnect(connection_info)
+    def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        self._volumes.disconnect(connection_info, instance_uuid)
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        return self._volumes.users(volume_id)
 
 
 class NewVolume(VolumeDisk):

@@ -112,7 +112,7 @@ class Recovery:
                 for device in devices:
                     info = host_side.connection_info_of(device)
                     if info is not None:
-                        driver.volumes.disconnect(info)
+                        driver.volumes.disconnect(info, instance_uuid)
                 driver.disks.remove(instance_uuid)
         except exceptions.NovaLiteError as error:
             LOG.warning("%s is removed later: %s", instance_uuid, error.message)
@@ -277,7 +277,7 @@ class Recovery:
                 continue
             info = host_side.connection_info_of(device)
             if info is not None:
-                driver.volumes.disconnect(info)
+                driver.volumes.disconnect(info, instance_uuid)
             if over:
                 types.volume_of(device, self._host).discard(ctxt)
         driver.disks.remove(instance_uuid)
@@ -289,7 +289,7 @@ class Recovery:
             self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
         info = host_side.connection_info_of(device)
         if info is not None:
-            self._host.driver.volumes.disconnect(info)
+            self._host.driver.volumes.disconnect(info, item.instance.uuid)
 
 
 def _without_log(

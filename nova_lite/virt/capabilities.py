@@ -9,7 +9,7 @@ class Capabilities:
 
     supports_attach_volume: bool = True
     """Volumes can be plugged into and out of a running guest."""
-    supports_multiattach: bool = False
+    supports_multiattach: bool = True
     """One volume may be plugged into several guests."""
     supports_tagged_attach: bool = False
     """Device tags reach the guest."""

@@ -58,8 +58,8 @@ class World:
     """Instance -> target name -> file name."""
     config_drives: dict[str, dict[str, bytes]] = dataclasses.field(default_factory=dict)
     """Instance -> path -> content; not written down, it may hold a password."""
-    connected: set[str] = dataclasses.field(default_factory=set)
-    """Ids of the volumes this host is connected to."""
+    connected: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """Ids of the volumes this host is connected to -> UUIDs of the servers it is for."""
 
     def guest(self, instance_uuid: str) -> FakeGuest:
         """The guest, or :exc:`~nova_lite.exceptions.GuestNotFound`."""
@@ -75,7 +75,7 @@ class World:
         content = {
             "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
             "local_disks": self.local_disks,
-            "connected": sorted(self.connected),
+            "connected": self.connected,
         }
         durable.write_text(self.path, json.dumps(content))
 
@@ -89,7 +89,7 @@ class World:
             for uuid, guest in content["guests"].items()
         }
         self.local_disks = content["local_disks"]
-        self.connected = set(content["connected"])
+        self.connected = content["connected"]
 
 
 class _Part:
@@ -133,7 +133,7 @@ class FakeGuests(_Part, interface.GuestOps):
         volumes = {}
         for device in block_device_info["block_device_mapping"]:
             volume_id = naming.volume_id_of(device["connection_info"])
-            _require_connected(self.world, volume_id)
+            _require_connected(self.world, volume_id, instance.uuid)
             volumes[volume_id] = naming.target_name(device["mount_device"])
         local_disks = dict(self.world.local_disks[instance.uuid])
         if instance.uuid in self.world.config_drives:
@@ -292,23 +292,34 @@ class FakeVolumes(_Part, interface.VolumeOps):
         return naming.host_connector(self._conf)
 
     @faults.injectable
-    def connect(self, connection_info: interface.ConnectionInfo) -> None:
-        """Remember the volume's id."""
-        self.world.connected.add(naming.volume_id_of(connection_info))
+    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """Remember the volume's id and its user."""
+        users = self.world.connected.setdefault(naming.volume_id_of(connection_info), [])
+        if instance_uuid not in users:
+            users.append(instance_uuid)
         self.world.save()
 
     @faults.injectable
-    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
-        """Forget the volume's id.
+    def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """Forget the user, and with the last one the volume.
 
-        :raises nova_lite.exceptions.HypervisorError: a guest still has it.
+        :raises nova_lite.exceptions.HypervisorError: a guest that is to be
+            disconnected still has it.
         """
         volume_id = naming.volume_id_of(connection_info)
+        others = self.users(volume_id) - {instance_uuid}
         for uuid, guest in self.world.guests.items():
-            if volume_id in guest.volumes:
+            if volume_id in guest.volumes and uuid not in others:
                 raise exceptions.HypervisorError(reason=f"guest {uuid} uses volume {volume_id}")
-        self.world.connected.discard(volume_id)
+        if others:
+            self.world.connected[volume_id] = sorted(others)
+        else:
+            self.world.connected.pop(volume_id, None)
         self.world.save()
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        """As remembered."""
+        return frozenset(self.world.connected.get(volume_id, ()))
 
     @faults.injectable
     def plug(self, instance_uuid: str, device: interface.VolumeDevice) -> None:
@@ -323,7 +334,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
                 guest.undefined.remove(volume_id)
                 self.world.save()
             return
-        _require_connected(self.world, volume_id)
+        _require_connected(self.world, volume_id, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
         target = naming.target_name(device["mount_device"])
         guest.volumes[volume_id] = naming.free_target_name(target, taken)
@@ -508,6 +519,8 @@ def _boot_order(
     return sorted(indices, key=lambda target: indices[target] or 0)
 
 
-def _require_connected(world: World, volume_id: str) -> None:
-    if volume_id not in world.connected:
-        raise exceptions.HypervisorError(reason=f"volume {volume_id} is not connected")
+def _require_connected(world: World, volume_id: str, instance_uuid: str) -> None:
+    if instance_uuid not in world.connected.get(volume_id, ()):
+        raise exceptions.HypervisorError(
+            reason=f"volume {volume_id} is not connected for {instance_uuid}"
+        )

@@ -237,12 +237,18 @@ class VolumeOps(abc.ABC):
         """This host's connector for Cinder (``host``, ``ip``, ``initiator``, ...)."""
 
     @abc.abstractmethod
-    def connect(self, connection_info: ConnectionInfo) -> None:
-        """Prepare the host (log in, map, check the file). Connected is success."""
+    def connect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+        """Prepare the host (log in, map, check the file) for a server, which is
+        recorded as a user of the connection. Connected is success."""
 
     @abc.abstractmethod
-    def disconnect(self, connection_info: ConnectionInfo) -> None:
-        """Undo :meth:`connect`. Not connected is success."""
+    def disconnect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+        """Undo :meth:`connect`: the server is no user any more, and with the last
+        one the host is disconnected. Not connected is success."""
+
+    @abc.abstractmethod
+    def users(self, volume_id: str) -> frozenset[str]:
+        """UUIDs of the servers this host is connected to the volume for."""
 
     @abc.abstractmethod
     def plug(self, instance_uuid: str, device: VolumeDevice) -> None:

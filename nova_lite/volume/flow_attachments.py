@@ -55,7 +55,7 @@ class AttachmentsFlow:
                         service="Cinder",
                         reason=f"attachment {attachment.id} has no connection information",
                     )
-                host_side.record(bdm, attachment.connection_info)
+                host_side.record(bdm, attachment.connection_info, volume)
             host_side.connect(self._volumes, bdm)
 
     def complete(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:

@@ -61,7 +61,7 @@ class ConnectionsFlow:
         with seam.guard_connection(volume):
             if host_side.must_export(bdm):
                 info = self._export(ctxt, bdm, connector)
-                host_side.record(bdm, info | {"connector": connector})
+                host_side.record(bdm, info | {"connector": connector}, volume)
             bdm.device_name = mountpoint
             host_side.connect(self._volumes, bdm)
 
@@ -87,7 +87,7 @@ class ConnectionsFlow:
         try:
             volume = self._cinder.get_volume(ctxt, bdm.volume_id)
             info = host_side.connection_info_of(bdm)
-            if info and "connector" in info:
+            if info and "connector" in info and not self._is_shared(bdm):
                 self._cinder.terminate_connection(ctxt, bdm.volume_id, info["connector"])
             use = _use_of(volume, bdm.instance_uuid)
             if use is not None:
@@ -126,6 +126,13 @@ class ConnectionsFlow:
             except exceptions.NovaLiteError as error:
                 LOG.warning("Volume %s may still be exported: %s", bdm.volume_id, error)
             raise
+
+    def _is_shared(self, bdm: objects.BlockDeviceMapping) -> bool:
+        """Whether another server of this host needs the volume's export, which is
+        one a host."""
+        if self._volumes is None:
+            return False
+        return bool(self._volumes.users(bdm.volume_id) - {bdm.instance_uuid})
 
     def _use(
         self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping

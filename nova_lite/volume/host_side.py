@@ -19,11 +19,14 @@ ConnectionInfo = dict[str, typing.Any]
 class HostVolumes(typing.Protocol):
     """What the flows need of the driver's ``VolumeOps``."""
 
-    def connect(self, connection_info: ConnectionInfo) -> None:
-        """Prepare the host. Connected is success."""
+    def connect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+        """Prepare the host for a server. Connected is success."""
 
-    def disconnect(self, connection_info: ConnectionInfo) -> None:
+    def disconnect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
         """Undo :meth:`connect`. Not connected is success."""
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        """UUIDs of the servers the host is connected to the volume for."""
 
 
 def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None:
@@ -47,9 +50,16 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
     return info | {"data": data, "serial": info.get("serial") or bdm.volume_id}
 
 
-def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> None:
-    """Keep Cinder's answer, :func:`completed`, in the mapping. Phase ``connected``."""
-    bdm.connection_info = json.dumps(completed(bdm, info))
+def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: cinder.Volume) -> None:
+    """Keep Cinder's answer, :func:`completed`, in the mapping. Phase ``connected``.
+
+    That several servers may have the volume is kept too, under the name and in the
+    place that Nova keeps it: the guest's disk is made accordingly.
+    """
+    info = completed(bdm, info)
+    if volume.multiattach:
+        info["multiattach"] = True
+    bdm.connection_info = json.dumps(info)
     bdm.phase = states.DevicePhase.CONNECTED.value
 
 
@@ -59,10 +69,10 @@ def connect(volumes: HostVolumes | None, bdm: objects.BlockDeviceMapping) -> Non
     if volumes is None or info is None:
         raise AssertionError("connecting needs a host and connection information")
     try:
-        volumes.connect(info)
+        volumes.connect(info, bdm.instance_uuid)
     except Exception:
         try:
-            volumes.disconnect(info)
+            volumes.disconnect(info, bdm.instance_uuid)
         except Exception:
             LOG.exception("Could not clean up after connecting volume %s failed", bdm.volume_id)
         raise
@@ -80,7 +90,7 @@ def disconnect(
         if volumes is None:
             raise AssertionError("disconnecting needs a host")
         if info["driver_volume_type"] in connector.TRANSPORTS_WITHOUT_TARGETS:
-            volumes.disconnect(info)
+            volumes.disconnect(info, bdm.instance_uuid)
         else:
             _disconnect_guarded(ctxt, client, volumes, bdm, info)
     if bdm.phase is not None:
@@ -98,10 +108,10 @@ def _disconnect_guarded(
         volume = client.get_volume(ctxt, bdm.volume_id)
     except exceptions.VolumeNotFound:
         # Nobody else can share what is gone.
-        volumes.disconnect(info)
+        volumes.disconnect(info, bdm.instance_uuid)
         return
     with connector.guard_connection(volume):
-        volumes.disconnect(info)
+        volumes.disconnect(info, bdm.instance_uuid)
 
 
 def refuse_encrypted(volume: cinder.Volume) -> None:

@@ -47,14 +47,17 @@ class Lab:
         return driver
 
     def volume(self, name="vdb", size_mib=4, **kwargs):
-        """A volume as Cinder would hand it over, connected."""
+        """A volume as Cinder would hand it over."""
         volume_id = str(uuid.uuid4())
         path = self.path / f"volume-{volume_id}"
         with path.open("wb") as file:
             file.truncate(size_mib * MIB)
-        device = factories.volume_device(name, path=path, volume_id=volume_id, **kwargs)
-        self.driver.volumes.connect(device["connection_info"])
-        return device
+        return factories.volume_device(name, path=path, volume_id=volume_id, **kwargs)
+
+    def plug(self, instance_uuid, volume):
+        """Connect the host, and give the guest the volume."""
+        self.driver.volumes.connect(volume["connection_info"], instance_uuid)
+        self.driver.volumes.plug(instance_uuid, volume)
 
     def root_image(self, size_mib=4):
         """An image as the cache would hand it over."""
@@ -77,6 +80,8 @@ class Lab:
         instance = instance or factories.instance()
         info = factories.block_device_info(volumes=volumes, **block_devices)
         wanted = (instance, image_meta or factories.image_meta(), info, root_image)
+        for volume in volumes:
+            self.driver.volumes.connect(volume["connection_info"], instance.uuid)
         self.driver.disks.create(instance, info, root_image)
         if config_drive is not None:
             files = config_drive(self.driver.guests.device_places(*wanted))

@@ -35,7 +35,7 @@ def main():
     lab.driver.guests.on_lifecycle_event(stops.append)
     volume = lab.volume("vdb")
     instance_uuid = lab.spawn(lab.volume("vda"))
-    lab.driver.volumes.plug(instance_uuid, volume)
+    lab.plug(instance_uuid, volume)
     plugged = len(lab.serials(instance_uuid))
     refused = False
     try:

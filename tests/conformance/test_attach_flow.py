@@ -10,6 +10,7 @@ import typing
 import uuid
 
 import pytest
+import requests
 
 from nova_lite import exceptions
 from nova_lite import objects
@@ -33,19 +34,26 @@ CASES = [(flow, step) for flow, steps in STEPS.items() for step in steps]
 
 
 class Host:
-    """A host's volumes: which serials are connected."""
+    """A host's volumes: which serials are connected, and for whom."""
 
     def __init__(self) -> None:
-        self.connected: set[str] = set()
+        self.connected: dict[str, set[str]] = {}
         self.breaks = False
 
-    def connect(self, connection_info: host_side.ConnectionInfo) -> None:
-        self.connected.add(connection_info["serial"])
+    def connect(self, connection_info: host_side.ConnectionInfo, instance_uuid: str) -> None:
+        self.connected.setdefault(connection_info["serial"], set()).add(instance_uuid)
         if self.breaks:
             raise OSError("the path went away half-way")
 
-    def disconnect(self, connection_info: host_side.ConnectionInfo) -> None:
-        self.connected.discard(connection_info["serial"])
+    def disconnect(self, connection_info: host_side.ConnectionInfo, instance_uuid: str) -> None:
+        others = self.users(connection_info["serial"]) - {instance_uuid}
+        if others:
+            self.connected[connection_info["serial"]] = set(others)
+        else:
+            self.connected.pop(connection_info["serial"], None)
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        return frozenset(self.connected.get(volume_id, ()))
 
 
 class World:
@@ -90,7 +98,7 @@ class World:
         volume = self.volume()
         assert volume.status == "available"
         assert volume.attachments == ()
-        assert self.host.connected == set()
+        assert self.host.connected == {}
         assert self.cinder.list_attachments(self.ctxt, self.server) == []
 
 
@@ -124,7 +132,7 @@ def test_the_whole_life(world: World) -> None:
     assert info["driver_volume_type"] == "local"
     assert info["serial"] == bdm.volume_id
     assert info["data"]["access_mode"] == "rw"
-    assert world.host.connected == {bdm.volume_id}
+    assert world.host.connected == {bdm.volume_id: {world.server}}
     assert world.volume().status == "attaching"
 
     flow.complete(ctxt, bdm)
@@ -182,7 +190,7 @@ def test_a_host_that_cannot_connect_is_cleaned_up(world: World) -> None:
     world.host.breaks = True
     with pytest.raises(OSError, match="half-way"):
         world.forward()
-    assert world.host.connected == set()
+    assert world.host.connected == {}
     world.back()
     world.assert_nothing_left()
 
@@ -232,13 +240,44 @@ def test_a_volume_of_somebody_else_stays_his(world: World) -> None:
     world.assert_nothing_left()
 
 
+def test_two_servers_of_a_host_share_a_volume(world: World) -> None:
+    """D19: each lets go of its own, and the host's export ends with the last one. It
+    is terminated for a host, not for a server."""
+    ctxt, client = world.ctxt, world.cinder
+    url = f"{world.service.conf.cinder.endpoint_url}/volumes"
+    headers = {"X-Project-Id": str(ctxt.project_id)}
+    body = {"volume": {"size": 1, "multiattach": True}}
+    volume_id = requests.post(url, json=body, headers=headers, timeout=10).json()["volume"]["id"]
+    servers = [str(uuid.uuid4()) for _ in range(2)]
+    devices = [
+        objects.BlockDeviceMapping(
+            uuid=str(uuid.uuid4()), volume_id=volume_id, device_name="/dev/vdb"
+        )
+        for _ in servers
+    ]
+    for server, device in zip(servers, devices, strict=True):
+        world.bdm, world.server = device, server
+        world.forward()
+        assert json.loads(device.connection_info)["multiattach"] is True
+    assert world.host.users(volume_id) == set(servers)
+    terminate, ended = "volumes.os-terminate_connection", []
+    for server, device in zip(servers, devices, strict=True):
+        world.bdm = device
+        world.back()
+        assert server not in {use.server_uuid for use in world.volume().attachments}
+        ended.append(world.service.kinds().count(terminate))
+    is_legacy = not client.supports_attachments(ctxt)
+    assert ended == [0, int(is_legacy)]
+    world.assert_nothing_left()
+
+
 def test_a_multipath_id_is_kept(world: World) -> None:
     """S199: over a refresh of the connection."""
     world.forward()
     info = json.loads(world.bdm.connection_info)
     info["data"]["multipath_id"] = "3600a"
     world.bdm.connection_info = json.dumps(info)
-    host_side.record(world.bdm, {"driver_volume_type": "local", "data": {}})
+    host_side.record(world.bdm, {"driver_volume_type": "local", "data": {}}, world.volume())
     assert json.loads(world.bdm.connection_info)["data"]["multipath_id"] == "3600a"
     world.bdm.connection_info = json.dumps(info)
     world.back()

@@ -33,7 +33,7 @@ def test_its_name_is_free(lab):
     """A disk that is called sda keeps its name; so does one plugged in later."""
     volume = {**lab.volume("sda"), "disk_bus": "scsi"}
     instance_uuid = lab.spawn(lab.volume("vda"), volume, config_drive=lambda places: FILES)
-    lab.driver.volumes.plug(instance_uuid, {**lab.volume("sdb"), "disk_bus": "scsi"})
+    lab.plug(instance_uuid, {**lab.volume("sdb"), "disk_bus": "scsi"})
     disks = lab.driver.volumes.list_disks(instance_uuid)
     assert sorted(disk.device for disk in disks) == ["sda", "sdb", "sdc", "vda"]
     (drive,) = (disk for disk in disks if disk.source.endswith("disk.config"))

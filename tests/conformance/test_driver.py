@@ -93,12 +93,15 @@ class TestGuests:
 
     def test_a_failed_spawn_leaves_nothing_defined(self, lab):
         """Its volume was taken away from the host after it was connected."""
-        volume = lab.volume("vda", boot_index=0)
-        lab.driver.volumes.disconnect(volume["connection_info"])
+        instance, volume = factories.instance(), lab.volume("vda", boot_index=0)
+        info = factories.block_device_info(volumes=[volume])
+        lab.driver.disks.create(instance, info, None)
+        lab.driver.volumes.connect(volume["connection_info"], instance.uuid)
+        lab.driver.volumes.disconnect(volume["connection_info"], instance.uuid)
         path = volume["connection_info"]["data"]["device_path"]
         (lab.path / path).unlink()
         with pytest.raises(exceptions.HypervisorError):
-            lab.spawn(volume)
+            lab.driver.guests.spawn(instance, factories.image_meta(), info, None)
         assert lab.driver.guests.list_guests() == []
 
     def test_destroy_is_idempotent(self, lab):
@@ -195,17 +198,37 @@ class TestVolumes:
         assert {"platform", "os_type", "multipath", "do_local_attach"} <= set(connector)
 
     def test_connect_and_disconnect_are_idempotent(self, lab):
-        info = lab.volume()["connection_info"]
-        lab.driver.volumes.connect(info)
-        lab.driver.volumes.disconnect(info)
-        lab.driver.volumes.disconnect(info)
+        info, user = lab.volume()["connection_info"], str(uuid.uuid4())
+        for _ in range(2):
+            lab.driver.volumes.connect(info, user)
+            assert lab.driver.volumes.users(info["serial"]) == {user}
+        for _ in range(2):
+            lab.driver.volumes.disconnect(info, user)
+            assert lab.driver.volumes.users(info["serial"]) == frozenset()
+
+    def test_a_shared_volume_is_one_connection_of_two_users(self, lab):
+        """D19, D34: also over a restart, and one who has none ends none."""
+        volume = lab.volume("vdb")
+        info = volume["connection_info"]
+        info["multiattach"] = True
+        first, second = (lab.spawn(lab.volume("vda")) for _ in range(2))
+        for server in (first, second):
+            lab.plug(server, volume)
+            assert info["serial"] in lab.serials(server)
+        lab.driver = lab.new_driver()
+        lab.driver.volumes.disconnect(info, str(uuid.uuid4()))
+        for server, left in ((first, {second}), (second, frozenset())):
+            lab.driver.power.power_off(server, 0)
+            lab.driver.volumes.unplug(server, info["serial"])
+            lab.driver.volumes.disconnect(info, server)
+            assert lab.driver.volumes.users(info["serial"]) == left
 
     def test_plug_into_a_running_guest_survives_its_restart(self, lab):
         """S206: live and persistent."""
         instance_uuid = lab.spawn(lab.volume("vda"))
         volume = lab.volume("vdb")
         serial = volume["connection_info"]["serial"]
-        lab.driver.volumes.plug(instance_uuid, volume)
+        lab.plug(instance_uuid, volume)
         assert serial in lab.serials(instance_uuid)
         lab.driver.power.power_off(instance_uuid, 0)
         lab.driver.power.power_on(instance_uuid)
@@ -216,7 +239,7 @@ class TestVolumes:
         instance_uuid = lab.spawn(lab.volume("vda"))
         lab.driver.power.power_off(instance_uuid, 0)
         volume = lab.volume("vdb")
-        lab.driver.volumes.plug(instance_uuid, volume)
+        lab.plug(instance_uuid, volume)
         assert volume["connection_info"]["serial"] in lab.serials(instance_uuid)
         lab.driver.power.power_on(instance_uuid)
         assert volume["connection_info"]["serial"] in lab.serials(instance_uuid)
@@ -224,8 +247,8 @@ class TestVolumes:
     def test_plug_is_idempotent_by_serial(self, lab):
         instance_uuid = lab.spawn(lab.volume("vda"))
         volume = lab.volume("vdb")
-        lab.driver.volumes.plug(instance_uuid, volume)
-        lab.driver.volumes.plug(instance_uuid, {**volume, "mount_device": "/dev/vdc"})
+        lab.plug(instance_uuid, volume)
+        lab.plug(instance_uuid, {**volume, "mount_device": "/dev/vdc"})
         disks = lab.driver.volumes.list_disks(instance_uuid)
         assert [disk.device for disk in disks] == ["vda", "vdb"]
 
@@ -233,8 +256,8 @@ class TestVolumes:
         """D8: the next free one is used."""
         instance_uuid = lab.spawn(lab.volume("vda"))
         first, second = lab.volume("vdb"), lab.volume("vdb")
-        lab.driver.volumes.plug(instance_uuid, first)
-        lab.driver.volumes.plug(instance_uuid, second)
+        lab.plug(instance_uuid, first)
+        lab.plug(instance_uuid, second)
         disks = lab.driver.volumes.list_disks(instance_uuid)
         assert [(disk.device, disk.serial) for disk in disks][1:] == [
             ("vdb", first["connection_info"]["serial"]),
@@ -243,7 +266,7 @@ class TestVolumes:
 
     def test_plug_into_no_guest(self, lab):
         with pytest.raises(exceptions.GuestNotFound):
-            lab.driver.volumes.plug(str(uuid.uuid4()), lab.volume())
+            lab.plug(str(uuid.uuid4()), lab.volume())
 
     def test_unplug_from_a_stopped_guest(self, lab):
         root, data = lab.volume("vda"), lab.volume("vdb")
@@ -267,7 +290,7 @@ class TestVolumes:
         volume = lab.volume("vdb")
         del volume["connection_info"]["serial"]
         with pytest.raises(exceptions.InvalidVolume):
-            lab.driver.volumes.plug(instance_uuid, volume)
+            lab.plug(instance_uuid, volume)
 
 
 class TestConsoles:

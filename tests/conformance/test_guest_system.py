@@ -74,7 +74,7 @@ def test_a_guests_system_sees_its_disks_come_and_go(libvirt_lab, guest_image):
 
     volume = lab.volume("vdb", size_mib=8)
     serial = volume["connection_info"]["serial"]
-    lab.driver.volumes.plug(booted.uuid, volume)
+    lab.plug(booted.uuid, volume)
     booted.wait_for(f"disk-added vdb serial {serial[:VIRTIO_SERIAL_LENGTH]} size {8 * 2**20}")
 
     lab.driver.volumes.unplug(booted.uuid, serial)

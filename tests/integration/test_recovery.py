@@ -106,7 +106,7 @@ class Lab:
         """What the fake hypervisor has."""
         path = self.cluster.state / "fake_driver.json"
         if not path.exists():
-            return {"guests": {}, "local_disks": {}, "connected": []}
+            return {"guests": {}, "local_disks": {}, "connected": {}}
         return typing.cast(dict[str, typing.Any], json.loads(path.read_text()))
 
     def check_empty(self, *volumes: str) -> None:

@@ -201,7 +201,7 @@ def test_boot_and_hot_plug_use_the_same_class(host: Host, task: Task) -> None:
     task.saved.clear()
     types.volume_of(hot_plug, host).detach(task)
     assert task.saved == ["unplugging"]
-    assert host.driver.world.connected == set()
+    assert host.driver.world.connected == {}
     host.cinder.delete_attachment.assert_called_once_with(task.ctxt, "a1")
 
 

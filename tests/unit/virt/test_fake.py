@@ -23,7 +23,7 @@ def spawn(driver, *volumes):
     instance = factories.instance()
     info = factories.block_device_info(volumes=volumes)
     for volume in volumes:
-        driver.volumes.connect(volume["connection_info"])
+        driver.volumes.connect(volume["connection_info"], instance.uuid)
     driver.disks.create(instance, info, None)
     driver.guests.spawn(instance, factories.image_meta(), info, None)
     return instance.uuid
@@ -82,7 +82,7 @@ def test_a_volume_in_a_guest_cannot_be_disconnected(driver):
     volume = factories.volume_device("vda")
     uuid = spawn(driver, volume)
     with pytest.raises(exceptions.HypervisorError, match=uuid):
-        driver.volumes.disconnect(volume["connection_info"])
+        driver.volumes.disconnect(volume["connection_info"], uuid)
 
 
 def test_a_guest_that_stops_by_itself_is_reported(driver):

@@ -46,8 +46,8 @@ def test_a_failure_after_the_call_leaves_it_done(driver):
     info = {"driver_volume_type": "local", "serial": "v1", "data": {}}
     driver.faults.fail("volumes.connect", RuntimeError("reply lost"), times=1, after=True)
     with pytest.raises(RuntimeError):
-        driver.volumes.connect(info)
-    assert driver.world.connected == {"v1"}
+        driver.volumes.connect(info, "s1")
+    assert driver.world.connected == {"v1": ["s1"]}
 
 
 def test_other_calls_are_left_alone(driver):

@@ -16,6 +16,7 @@ from nova_lite.volume import connector
 from nova_lite.volume import host_side
 from tests.unit.volume import test_creation
 
+SERVER = "7d3ab2a2-98a5-4a5f-9c0f-2f1b0f5f9c11"
 CTXT = context.RequestContext(overwrite=False)
 
 
@@ -24,6 +25,7 @@ def mapping(transport: str) -> objects.BlockDeviceMapping:
     return objects.BlockDeviceMapping(
         uuid=str(uuid.uuid4()),
         volume_id="v1",
+        instance_uuid=SERVER,
         connection_info=json.dumps(info),
         phase=states.DevicePhase.COMPLETE.value,
     )
@@ -46,7 +48,7 @@ def test_local_and_rbd_ask_cinder_nothing(
         bdm = mapping(transport)
         info = host_side.connection_info_of(bdm)
         host_side.disconnect(CTXT, client, volumes, bdm, info)
-        volumes.disconnect.assert_called_with(info)
+        volumes.disconnect.assert_called_with(info, SERVER)
         assert bdm.phase == states.DevicePhase.DISCONNECTED
     client.get_volume.assert_not_called()
 

@@ -16,6 +16,12 @@ def of(conf: cfg.ConfigOpts, folder: pathlib.Path) -> str:
     return configured
 
 
+def of_shared(folder: pathlib.Path) -> str:
+    """The mode of a disk that other hosts write to as well: nothing of it is kept
+    here, or, where the file system has no O_DIRECT, no write is."""
+    return "none" if _has_direct_io(folder) else "writethrough"
+
+
 def _has_direct_io(folder: pathlib.Path) -> bool:
     try:
         with tempfile.NamedTemporaryFile(dir=folder) as file:

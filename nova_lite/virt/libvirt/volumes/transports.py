@@ -75,6 +75,7 @@ def disk_of(
     target = naming.target_name(device["mount_device"])
     boot_index = device["boot_index"]
     is_bootable = boot_index is not None and boot_index >= 0
+    is_shared = bool(connection_info.get("multiattach"))
     return xml.Disk(
         source=source.path,
         target=target,
@@ -83,7 +84,8 @@ def disk_of(
         device=device["device_type"] or "disk",
         source_type=source.source_type,
         network=source.network,
-        cache=_cache_mode(conf, source),
+        cache=_cache_mode(conf, source, is_shared),
+        shareable=is_shared,
         readonly=connection_info.get("data", {}).get("access_mode") == "ro",
         serial=volume_id,
         boot_order=(boot_index or 0) + 1 if is_bootable else None,
@@ -91,8 +93,9 @@ def disk_of(
     )
 
 
-def _cache_mode(conf: cfg.ConfigOpts, source: Source) -> str:
+def _cache_mode(conf: cfg.ConfigOpts, source: Source, is_shared: bool) -> str:
     if source.source_type == "network":
         # Nothing of it is in this host's page cache.
-        return str(conf.libvirt.disk_cachemode)
-    return cachemode.of(conf, pathlib.Path(source.path).parent)
+        return "none" if is_shared else str(conf.libvirt.disk_cachemode)
+    folder = pathlib.Path(source.path).parent
+    return cachemode.of_shared(folder) if is_shared else cachemode.of(conf, folder)

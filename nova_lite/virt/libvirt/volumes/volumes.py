@@ -10,6 +10,7 @@ from oslo_config import cfg
 from nova_lite import exceptions
 from nova_lite.virt import interface
 from nova_lite.virt import naming
+from nova_lite.virt import volume_users
 from nova_lite.virt.libvirt import events
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
@@ -28,18 +29,29 @@ class LibvirtVolumes(interface.VolumeOps):
     def __init__(self, conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> None:
         self._conf = conf
         self._own = own
+        self._users = volume_users.VolumeUsers(conf.state_path)
 
     def connector(self) -> dict[str, typing.Any]:
         """This host, for Cinder."""
         return naming.host_connector(self._conf)
 
-    def connect(self, connection_info: interface.ConnectionInfo) -> None:
+    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport."""
-        transports.transport_of(connection_info).connect(connection_info)
+        volume_id = naming.volume_id_of(connection_info)
+        transport = transports.transport_of(connection_info)
+        with self._users.joining(volume_id, instance_uuid):
+            transport.connect(connection_info)
 
-    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
-        """By the volume's transport."""
-        transports.transport_of(connection_info).disconnect(connection_info)
+    def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+        """By the volume's transport, when the last user goes."""
+        volume_id = naming.volume_id_of(connection_info)
+        with self._users.leaving(volume_id, instance_uuid) as is_last:
+            if is_last:
+                transports.transport_of(connection_info).disconnect(connection_info)
+
+    def users(self, volume_id: str) -> frozenset[str]:
+        """By this host's record."""
+        return self._users.of(volume_id)
 
     def plug(self, instance_uuid: str, device: interface.VolumeDevice) -> None:
         """Give the disk to the running guest, to its definition, or to both:
