@@ -292,6 +292,47 @@ class DiskToolFailed(NovaLiteError):
     is_for_users = False
 
 
+# Ceph
+
+
+class CephError(NovaLiteError):
+    """Ceph refused or failed something."""
+
+    template = "Ceph failed: {reason}"
+    is_for_users = False
+
+
+class CephUnavailable(CephError):
+    """The cluster cannot be reached, or does not answer in time."""
+
+    template = "The Ceph cluster of {conf_path} cannot be used: {reason}"
+    http_status = 503
+
+
+class RbdImageNotFound(CephError):
+    """The pool has no such image or snapshot."""
+
+    template = "RBD image {image} does not exist."
+
+
+class RbdImageExists(CephError):
+    """The pool has an image of that name already."""
+
+    template = "RBD image {image} exists already."
+
+
+class RbdImageBusy(CephError):
+    """Somebody has the image open, or had until a moment ago."""
+
+    template = "RBD image {image} is in use: {reason}"
+
+
+class RbdImageHasClones(CephError):
+    """Other images are clones of the image's snapshots."""
+
+    template = "RBD image {image} has clones: {clones}"
+
+
 # Databases
 
 

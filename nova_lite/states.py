@@ -48,6 +48,10 @@ class TaskState(enum.StrEnum):
     """The hypervisor creates the guest."""
     DELETING = "deleting"
     """It is being removed."""
+    POWERING_OFF = "powering-off"
+    """It is asked to shut down, and made to."""
+    POWERING_ON = "powering-on"
+    """It is being started again."""
 
 
 class PowerState(enum.IntEnum):

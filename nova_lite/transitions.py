@@ -135,6 +135,30 @@ DETACH_VOLUME = Transition(
     restart=Restart.RESUME,
 )
 
+# The guest is asked, then made, to shut down; its definition stays. One that is
+# off already is success, so it can be done again.
+STOP = Transition(
+    "stop",
+    vm_states=frozenset({VmState.ACTIVE, VmState.ERROR}),
+    task_states=_AT_REST,
+    doing=(TaskState.POWERING_OFF,),
+    success=VmState.STOPPED,
+    failure=None,
+    restart=Restart.RESUME,
+)
+
+# One that runs already is success.
+START = Transition(
+    "start",
+    vm_states=frozenset({VmState.STOPPED}),
+    task_states=_AT_REST,
+    doing=(TaskState.POWERING_ON,),
+    success=VmState.ACTIVE,
+    failure=None,
+    restart=Restart.RESUME,
+)
+
 TABLE = {
-    transition.action: transition for transition in (CREATE, DELETE, ATTACH_VOLUME, DETACH_VOLUME)
+    transition.action: transition
+    for transition in (CREATE, DELETE, ATTACH_VOLUME, DETACH_VOLUME, STOP, START)
 }

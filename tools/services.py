@@ -1,4 +1,4 @@
-"""RabbitMQ, MariaDB, PostgreSQL and libvirt for tests and trials, on loopback.
+"""RabbitMQ, MariaDB, PostgreSQL, Ceph and libvirt for tests and trials, on loopback.
 
 Every daemon keeps its data, log and pid under one work directory and listens on
 ports of its own, so that two checkouts (and the machine's own daemons) do not
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import typing
 
+from ceph_cluster import Ceph
 from supervised import LOOPBACK
 from supervised import Options
 from supervised import port_answers
@@ -371,7 +372,7 @@ class Libvirt(Service):
 
 
 SERVICES: dict[str, type[Service]] = {
-    service.name: service for service in (RabbitMQ, MariaDB, PostgreSQL, Libvirt)
+    service.name: service for service in (RabbitMQ, MariaDB, PostgreSQL, Ceph, Libvirt)
 }
 
 

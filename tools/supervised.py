@@ -82,7 +82,7 @@ def program(name: str, *places: str) -> str:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *places])
     found = shutil.which(name, path=path)
     if found is None:
-        raise ServiceFailed(f"{name} is not installed; run: tools/install services")
+        raise ServiceFailed(f"{name} is not installed; run: tools/install")
     return found
 
 

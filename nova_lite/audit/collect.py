@@ -17,6 +17,7 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.audit import facts
+from nova_lite.audit.kinds import disks
 from nova_lite.db import session
 from nova_lite.db.queries import audit as queries
 from nova_lite.db.queries import services
@@ -203,7 +204,7 @@ class _Said(typing.NamedTuple):
             if inventory is not None:
                 named.update(guest.instance_uuid for guest in inventory.guests)
                 named.update(folder.instance_uuid for folder in inventory.folders)
-                named.update(image.name.partition("_disk")[0] for image in inventory.images)
+                named.update(filter(None, map(disks.server_of, inventory.images)))
         return named - set(self.cell.servers)
 
 

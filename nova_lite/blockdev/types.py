@@ -61,7 +61,7 @@ class Task(typing.Protocol):
 
     def step(
         self, name: str, task_state: states.TaskState | None = None
-    ) -> contextlib.AbstractContextManager[None]:
+    ) -> contextlib.AbstractContextManager[objects.Step]:
         """A named part of the operation."""
 
     def save_device(self, device: objects.BlockDeviceMapping) -> None:

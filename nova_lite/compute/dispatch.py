@@ -1,5 +1,6 @@
 """From an operation to the code that does it, in a green thread of its own."""
 
+import collections.abc
 import logging
 
 from nova_lite import concurrency
@@ -14,12 +15,24 @@ from nova_lite.compute.operations import attach_volume
 from nova_lite.compute.operations import build
 from nova_lite.compute.operations import delete
 from nova_lite.compute.operations import detach_volume
+from nova_lite.compute.operations import start
+from nova_lite.compute.operations import stop
 
 LOG = logging.getLogger(__name__)
 
 _DOING = {
     transitions.CREATE.action: states.TaskState.BLOCK_DEVICE_MAPPING,
     transitions.DELETE.action: states.TaskState.DELETING,
+}
+
+_OPERATIONS: dict[
+    str, collections.abc.Callable[[compute_host.ComputeHost, compute_task.InstanceTask], None]
+] = {
+    transitions.DELETE.action: delete.run,
+    transitions.ATTACH_VOLUME.action: attach_volume.run,
+    transitions.DETACH_VOLUME.action: detach_volume.run,
+    transitions.STOP.action: stop.run,
+    transitions.START.action: start.run,
 }
 
 
@@ -79,11 +92,7 @@ class Dispatcher:
         if action == transitions.CREATE.action and spec is not None:
             with self._builds:
                 build.run(self._host, task, spec)
-        elif action == transitions.DELETE.action:
-            delete.run(self._host, task)
-        elif action == transitions.ATTACH_VOLUME.action:
-            attach_volume.run(self._host, task)
-        elif action == transitions.DETACH_VOLUME.action:
-            detach_volume.run(self._host, task)
+        elif action in _OPERATIONS:
+            _OPERATIONS[action](self._host, task)
         else:
             raise exceptions.InvalidInput(reason=f"no operation {action}")

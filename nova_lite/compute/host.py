@@ -1,7 +1,6 @@
 """The parts of this compute service that operations work with."""
 
 import dataclasses
-import typing
 
 from oslo_config import cfg
 
@@ -11,9 +10,6 @@ from nova_lite.image import glance
 from nova_lite.rpc import conductor as conductor_rpc
 from nova_lite.virt import interface
 from nova_lite.volume import cinder
-
-if typing.TYPE_CHECKING:
-    from nova_lite.image import cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +21,5 @@ class ComputeHost:
     resources: resources.ResourceTracker
     cinder: cinder.CinderClient
     glance: glance.GlanceClient
-    images: "cache.ImageCache"
     conductor: conductor_rpc.ConductorClient
     tasks: task.Tasks

@@ -71,6 +71,24 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         """Take a volume out."""
         self._dispatcher.start(ctxt, operation, instance, [block_device])
 
+    def stop_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None:
+        """Shut a server down."""
+        self._dispatcher.start(ctxt, operation, instance, [])
+
+    def start_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None:
+        """Start a server again."""
+        self._dispatcher.start(ctxt, operation, instance, [])
+
     @transport.expected_errors
     def get_console_output(
         self, ctxt: context.RequestContext, instance_uuid: str, tail_lines: int | None

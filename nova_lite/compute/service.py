@@ -18,7 +18,6 @@ from nova_lite.compute import resources
 from nova_lite.compute import task
 from nova_lite.compute import writeahead
 from nova_lite.image import aging
-from nova_lite.image import cache
 from nova_lite.image import glance
 from nova_lite.objects import service
 from nova_lite.rpc import conductor as conductor_rpc
@@ -51,7 +50,6 @@ class ComputeService:
             resources=self._tracker,
             cinder=cinder.CinderClient(conf),
             glance=glance.GlanceClient(conf),
-            images=cache.ImageCache(conf),
             conductor=self._conductor,
             tasks=self._tasks,
         )
@@ -82,7 +80,7 @@ class ComputeService:
         :raises nova_lite.exceptions.HypervisorUnavailable: it is not there.
         """
         self.driver.host.start()
-        self.host.images.start()
+        self.driver.images.start()
         self.driver.guests.on_lifecycle_event(self._guest_changed)
         self._wait_for_conductor()
         self._recovery.sweep()
@@ -104,7 +102,7 @@ class ComputeService:
     def age_base_files(self) -> aging.Report:
         """Remove base files that nothing uses, and report."""
         in_use, made = self.driver.disks.remove_unused_bases()
-        report = made + self.host.images.remove_unused(in_use)
+        report = made + self.driver.images.remove_unused(in_use)
         LOG.info(
             "Base files: %d in use, %d kept (%d MiB), %d removed (%d MiB)",
             len(in_use),

@@ -84,8 +84,11 @@ class InstanceTask:
     @contextlib.contextmanager
     def step(
         self, name: str, task_state: states.TaskState | None = None
-    ) -> collections.abc.Iterator[None]:
+    ) -> collections.abc.Iterator[objects.Step]:
         """A named part of the operation; one line of its timeline.
+
+        The body may give the step a ``message``: what a person should know of
+        how it was done.
 
         :raises nova_lite.exceptions.OperationSuperseded: somebody else (a
             delete) has taken the server meanwhile.
@@ -98,7 +101,7 @@ class InstanceTask:
             self._task_state = task_state.value
         step = objects.Step(name=name, started_at=timeutils.utcnow(), host=self._host)
         try:
-            yield
+            yield step
             step.result = "Success"
         except Exception as error:
             step.result, step.message = "Error", message_for_user(error)

@@ -34,6 +34,8 @@ LOG = logging.getLogger(__name__)
 
 MAX_RESENDS = 3
 
+NEVER_COMPLETED = "the request was never completed"
+
 
 class Reaper:
     """Looks for silent owners, periodically and when a conductor starts."""
@@ -135,7 +137,7 @@ class Reaper:
         if owner.is_conductor(operation.owner):
             self._own_work(ctxt, operation)
         elif operation.owner == owner.API:
-            self._abandon_attach(ctxt, operation, "the request was never completed")
+            self._abandon(ctxt, operation, NEVER_COMPLETED)
         elif self._is_up(operation.owner):
             if operation.step == operations.STEP_CAST:
                 self._resend(ctxt, operation)
@@ -147,6 +149,10 @@ class Reaper:
     def _own_work(self, ctxt: context.RequestContext, operation: objects.Operation) -> None:
         if operation.action == transitions.DELETE.action:
             self._deleter.delete(ctxt, operation)
+            return
+        if operation.action != transitions.CREATE.action:
+            # Taken to be given up, by a conductor that died over it.
+            self._abandon(ctxt, operation, NEVER_COMPLETED)
             return
         with self._database.cell.read() as connection:
             instance = instances.get(connection, operation.instance_uuid)
@@ -207,6 +213,10 @@ class Reaper:
                 )
         elif operation.action == transitions.DELETE.action:
             self._compute.terminate_instance(ctxt, host, instance, operation, devices)
+        elif operation.action in (transitions.STOP.action, transitions.START.action):
+            is_stop = operation.action == transitions.STOP.action
+            send_power = self._compute.stop_instance if is_stop else self._compute.start_instance
+            send_power(ctxt, host, instance, operation)
         else:
             send = {
                 transitions.ATTACH_VOLUME.action: self._compute.attach_volume,
@@ -225,10 +235,8 @@ class Reaper:
             self._deleter.delete(ctxt, operation)
         elif operation.action == transitions.CREATE.action:
             self._move_or_fail_build(ctxt, operation, reason, sent_only)
-        elif sent_only and operation.action == transitions.ATTACH_VOLUME.action:
-            self._abandon_attach(ctxt, operation, reason)
         elif sent_only:
-            self._abandon_detach(ctxt, operation, reason)
+            self._abandon(ctxt, operation, reason)
 
     def _move_or_fail_build(
         self,
@@ -250,6 +258,21 @@ class Reaper:
                 "or wait until the host is back and try another.",
                 f"last sign of life at {operation.heartbeat_at}",
             )
+
+    def _abandon(
+        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
+    ) -> None:
+        """Nobody has begun it and nobody will: what was prepared is given back."""
+        if operation.action == transitions.ATTACH_VOLUME.action:
+            self._abandon_attach(ctxt, operation, reason)
+        elif operation.action == transitions.DETACH_VOLUME.action:
+            self._abandon_detach(ctxt, operation, reason)
+        else:
+            self._take(operation)
+            outcome = objects.Outcome(
+                succeeded=False, message=f"Not done ({operation.action}): {reason}"
+            )
+            self._updates.finish(operation, outcome)
 
     def _abandon_attach(
         self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
@@ -284,8 +307,8 @@ class Reaper:
             objects.Outcome(succeeded=False, message=f"The volume was not detached: {reason}"),
         )
 
-    def _take_device(self, operation: objects.Operation) -> objects.BlockDeviceMapping | None:
-        """The device of a volume operation, which is ours from now on."""
+    def _take(self, operation: objects.Operation) -> None:
+        """The operation is ours from now on."""
         taken = self._database.cell.transact(
             operations.hand_over,
             operation,
@@ -293,6 +316,10 @@ class Reaper:
             step=operation.step,
         )
         operation.owner, operation.attempt = taken.owner, taken.attempt
+
+    def _take_device(self, operation: objects.Operation) -> objects.BlockDeviceMapping | None:
+        """The device of a volume operation, which is ours from now on."""
+        self._take(operation)
         with self._database.cell.read() as connection:
             devices = block_devices.list_for_instance(connection, operation.instance_uuid)
         return _device_of(operation, devices)

@@ -52,6 +52,19 @@ OPTS = [
         help="Seconds between two reports of a running operation's steps. Operations "
         "that are shorter report only their end.",
     ),
+    cfg.FloatOpt(
+        "shutdown_timeout_s",
+        default=60.0,
+        min=0,
+        help="Seconds a server that is stopped has to shut down by itself, before the plug is "
+        "pulled; 0 pulls it at once. An image's property ``os_shutdown_timeout`` overrides it.",
+    ),
+    cfg.FloatOpt(
+        "shutdown_timeout_max_s",
+        default=3600.0,
+        min=0,
+        help="The most that an image's ``os_shutdown_timeout`` can ask for.",
+    ),
     cfg.IntOpt(
         "block_device_allocate_timeout_s",
         default=300,

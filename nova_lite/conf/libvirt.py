@@ -39,8 +39,68 @@ OPTS = [
             ("raw", "a full copy of the image in each server's directory"),
             ("qcow2", "a copy-on-write file over a shared base in ``_base``"),
             ("flat", "raw, without hole punching: all blocks are allocated at once"),
+            ("rbd", "images in a Ceph pool, cloned copy-on-write from what Glance has there"),
         ],
         help="Storage of local disks (root, ephemeral, swap).",
+    ),
+    cfg.StrOpt(
+        "images_rbd_pool",
+        default="vms",
+        help="Ceph pool of local disks with ``images_type = rbd``. Hosts may share it.",
+    ),
+    cfg.StrOpt(
+        "images_rbd_ceph_conf",
+        default="/etc/ceph/ceph.conf",
+        help="Ceph's configuration file, of the cluster with ``images_rbd_pool``.",
+    ),
+    cfg.ListOpt(
+        "images_rbd_glance_pools",
+        default=["images"],
+        help="Pools that are the image service's alone. An image in any other pool is not "
+        "cloned but copied through Glance: users may be able to write locations.",
+    ),
+    cfg.BoolOpt(
+        "images_rbd_never_download",
+        default=False,
+        deprecated_opts=[
+            cfg.DeprecatedOpt("never_download_image_if_on_rbd", group="workarounds"),
+        ],
+        help="Refuse to build a server whose image would have to be copied into "
+        "``images_rbd_pool`` first, because it is not raw or not in the same cluster.",
+    ),
+    cfg.StrOpt(
+        "rbd_user",
+        help="cephx user of this host, without ``client.``; unset is Ceph's own default, admin.",
+    ),
+    cfg.StrOpt(
+        "rbd_keyring",
+        help="File with the key of ``rbd_user``; unset is what ``images_rbd_ceph_conf`` says.",
+    ),
+    cfg.StrOpt(
+        "rbd_secret_uuid",
+        help="UUID of the libvirt secret with the key of ``rbd_user``. If libvirt has no such "
+        "secret it is defined, in memory only, with the key of the keyring. Unset, a UUID is "
+        "made of the cluster and the user.",
+    ),
+    cfg.FloatOpt(
+        "rbd_timeout_s",
+        default=30.0,
+        min=1.0,
+        help="Seconds the Ceph cluster may be silent before a call is given up.",
+    ),
+    cfg.IntOpt(
+        "rbd_destroy_volume_retries",
+        default=12,
+        min=1,
+        help="How often the removal of a disk is tried while a client has it open: one that "
+        "died counts for half a minute.",
+    ),
+    cfg.FloatOpt(
+        "rbd_destroy_volume_retry_interval_s",
+        default=5.0,
+        min=0.1,
+        deprecated_opts=[cfg.DeprecatedOpt("rbd_destroy_volume_retry_interval")],
+        help="Seconds between two of these tries.",
     ),
     cfg.BoolOpt(
         "force_raw_images",

@@ -6,7 +6,6 @@ never checked, whoever put it there, and is fetched again.
 """
 
 import collections.abc
-import dataclasses
 import hashlib
 import json
 import logging
@@ -28,20 +27,22 @@ from nova_lite.virt import sizes
 
 LOG = logging.getLogger(__name__)
 
-Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, str, str], object]
-"""``download(ctxt, image_id, path)`` writes the image's bytes to ``path``."""
-
 _FILE_MODE = 0o644
 _IMAGE_NAME = re.compile("[0-9a-f]{40}")
+_RECORDED = ("image_id", "path", "disk_format", "virtual_size_bytes")
 _RAW_FORMATS = ("raw", "iso", "ami")
 """What is a disk byte by byte."""
 
 
-class ImageCache:
-    """The images of one host."""
+class ImageCache(interface.ImageOps):
+    """The images of one host.
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._force_raw: bool = conf.libvirt.force_raw_images
+    :param force_raw: keep raw images only; None does what the configuration says.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, *, force_raw: bool | None = None) -> None:
+        configured: bool = conf.libvirt.force_raw_images
+        self._force_raw = configured if force_raw is None else force_raw
         self._qemu_img = convert.QemuImg(conf)
         self._locks = locks.Locks()
         self._minimum_age_s: int = conf.image_cache.minimum_age_s
@@ -57,19 +58,16 @@ class ImageCache:
         self,
         ctxt: typing.Any,
         image_meta: objects.ImageMeta,
-        download: Download,
+        download: interface.Download,
+        locate: interface.Locate | None = None,
         *,
         root_gib: int = 0,
     ) -> interface.RootImage:
-        """The image on this host; callers that come together share one fetch.
+        """The image as a file of this host, wherever else it is.
 
-        :param ctxt: handed to ``download``.
-        :param root_gib: size of the root disk it must fit in; 0 is no limit.
-        :raises nova_lite.exceptions.ImageUnacceptable: it must not be used.
-        :raises nova_lite.exceptions.FlavorDiskTooSmall: it does not fit.
         :raises nova_lite.exceptions.DiskToolFailed: it cannot be converted.
         """
-        path = self.path / hashlib.sha1(image_meta.id.encode(), usedforsecurity=False).hexdigest()
+        path = self._path_of(image_meta.id)
         with self._locks.hold(path.name, f"fetch image {image_meta.id}"):
             image = self._cached(image_meta.id, path)
             if image is None:
@@ -81,13 +79,25 @@ class ImageCache:
     def _cached(self, image_id: str, path: pathlib.Path) -> interface.RootImage | None:
         try:
             record = json.loads(_record_of(path).read_text())
-            image = interface.RootImage(**record)
-        except (FileNotFoundError, ValueError, TypeError):
+            image = interface.RootImage(
+                **{key: record[key] for key in _RECORDED}, origin="from the image cache"
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         if image.image_id != image_id or not path.exists():
             return None
         aging.use(path)
         return image
+
+    def forget(self, image_id: str) -> None:
+        """Remove an image that was needed only once. Gone is success."""
+        path = self._path_of(image_id)
+        with self._locks.hold(path.name, f"forget image {image_id}"):
+            _record_of(path).unlink(missing_ok=True)
+            concurrency.in_native_thread(path.unlink, missing_ok=True)
+
+    def _path_of(self, image_id: str) -> pathlib.Path:
+        return self.path / hashlib.sha1(image_id.encode(), usedforsecurity=False).hexdigest()
 
     def remove_unused(self, in_use: collections.abc.Container[str]) -> aging.Report:
         """Remove images that no disk is based on and nobody booted for a while.
@@ -106,7 +116,7 @@ class ImageCache:
         self,
         ctxt: typing.Any,
         image_meta: objects.ImageMeta,
-        download: Download,
+        download: interface.Download,
         path: pathlib.Path,
         root_gib: int,
     ) -> interface.RootImage:
@@ -119,10 +129,11 @@ class ImageCache:
             # Before the conversion, which would write that much.
             sizes.require_fits(image_meta.id, found.virtual_size_bytes, root_gib)
             kept_format = self._format_to_keep(found.disk_format)
-            finished = downloaded
+            finished, converted_bytes = downloaded, 0
             if kept_format == "raw" and found.disk_format not in _RAW_FORMATS:
                 self._qemu_img.convert(downloaded, found.disk_format, converted, "raw")
-                finished = converted
+                finished, converted_bytes = converted, converted.stat().st_blocks * 512
+            copied = interface.Copied(downloaded.stat().st_size, converted_bytes)
             finished.chmod(_FILE_MODE)
             concurrency.in_native_thread(durable.commit, finished, path)
         finally:
@@ -130,8 +141,12 @@ class ImageCache:
             converted.unlink(missing_ok=True)
         # A conversion may round the size up to whole sectors or cylinders.
         size_bytes = path.stat().st_size if kept_format == "raw" else found.virtual_size_bytes
-        image = interface.RootImage(image_meta.id, str(path), kept_format, size_bytes)
-        durable.write_text(_record_of(path), json.dumps(dataclasses.asdict(image)))
+        image = interface.RootImage(
+            image_meta.id, str(path), kept_format, size_bytes, origin="from Glance", copied=copied
+        )
+        record = {key: getattr(image, key) for key in _RECORDED}
+        durable.write_text(_record_of(path), json.dumps(record))
+        LOG.info("Fetched image %s: %s", image_meta.id, copied)
         return image
 
     def _format_to_keep(self, disk_format: str) -> str:

@@ -7,6 +7,7 @@ CVE-2022-47951), or when it could be read as several formats.
 """
 
 import dataclasses
+import io
 import pathlib
 import typing
 
@@ -20,6 +21,12 @@ _DETECTED_AS: typing.Final = {
     "ami": ("raw", "gpt"),
 }
 """What may be found where a format is declared, if not just that format."""
+
+
+START_BYTES: typing.Final = 1024 * 1024
+"""What tells every known format apart; the inspectors are sure after a quarter."""
+
+_CHUNK_BYTES = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,25 @@ def inspect(image_id: str, path: pathlib.Path, declared_format: str | None) -> I
     :param image_id: for messages only.
     :raises nova_lite.exceptions.ImageUnacceptable: it must not be used.
     """
+    with path.open("rb") as file:
+        return _inspect(image_id, file, path.stat().st_size, declared_format)
+
+
+def inspect_start(
+    image_id: str, start: bytes, size_bytes: int, declared_format: str | None
+) -> InspectedImage:
+    """The same by an image's first :data:`START_BYTES`, for one that is a disk
+    byte by byte and stays where it is.
+
+    :param size_bytes: of the whole image.
+    :raises nova_lite.exceptions.ImageUnacceptable: it must not be used.
+    """
+    return _inspect(image_id, io.BytesIO(start), size_bytes, declared_format)
+
+
+def _inspect(
+    image_id: str, content: typing.BinaryIO, size_bytes: int, declared_format: str | None
+) -> InspectedImage:
     from oslo_utils.imageutils import format_inspector
 
     if declared_format not in SUPPORTED_FORMATS:
@@ -45,7 +71,7 @@ def inspect(image_id: str, path: pathlib.Path, declared_format: str | None) -> I
         reason = f"its disk format is {declared_format}; supported are {supported}"
         raise exceptions.ImageUnacceptable(image_id=image_id, reason=reason)
     try:
-        found = format_inspector.detect_file_format(str(path))
+        found = _detect(content)
     except format_inspector.ImageFormatError as error:
         # Bytes that are several formats at once are made to deceive.
         raise exceptions.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
@@ -59,10 +85,19 @@ def inspect(image_id: str, path: pathlib.Path, declared_format: str | None) -> I
         failed = ", ".join(sorted(error.failures))
         reason = f"it failed the safety checks: {failed}"
         raise exceptions.ImageUnacceptable(image_id=image_id, reason=reason) from error
-    return InspectedImage(declared_format, _virtual_size_bytes(found, detected, path))
+    is_plain = detected in ("raw", "gpt", "iso")
+    return InspectedImage(declared_format, size_bytes if is_plain else int(found.virtual_size))
 
 
-def _virtual_size_bytes(found: typing.Any, detected: str, path: pathlib.Path) -> int:
-    if detected in ("raw", "gpt", "iso"):
-        return path.stat().st_size
-    return int(found.virtual_size)
+def _detect(content: typing.BinaryIO) -> typing.Any:
+    """What the bytes are, read until every inspector is sure."""
+    from oslo_utils.imageutils import format_inspector
+
+    wrapper = format_inspector.InspectWrapper(content)
+    try:
+        while wrapper.read(_CHUNK_BYTES):
+            if wrapper.format:
+                return wrapper.format
+    finally:
+        wrapper.close()
+    return wrapper.format

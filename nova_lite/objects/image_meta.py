@@ -8,9 +8,13 @@ from nova_lite.objects import wire
 @wire.register
 class ImageMeta(wire.WireObject):
     """What the build needs to know of an image. ``id`` is None for a server
-    whose root is a volume without image metadata."""
+    whose root is a volume without image metadata.
 
-    VERSION = "1.0"
+    ``rbd_urls`` are its locations in Ceph, as far as Glance showed them to the
+    user; those of other stores may hold passwords and never come here.
+    """
+
+    VERSION = "1.1"
     fields = {
         "id": fields.StringField(nullable=True),
         "name": fields.StringField(nullable=True),
@@ -22,6 +26,7 @@ class ImageMeta(wire.WireObject):
         "min_disk_gib": fields.IntegerField(default=0),
         "min_ram_mib": fields.IntegerField(default=0),
         "owner": fields.StringField(nullable=True),
+        "rbd_urls": fields.ListOfStringsField(default=[]),
         # All other properties (hw_disk_bus, architecture, os_distro ...).
         "properties": wire.JsonField(default={}),
     }

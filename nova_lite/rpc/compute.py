@@ -98,6 +98,26 @@ class ComputeClient(transport.Client):
             block_device=block_device,
         )
 
+    def stop_instance(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None:
+        """Shut a server down (cast)."""
+        self._cast(ctxt, "stop_instance", server=host, instance=instance, operation=operation)
+
+    def start_instance(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None:
+        """Start a server that was shut down (cast)."""
+        self._cast(ctxt, "start_instance", server=host, instance=instance, operation=operation)
+
     def get_console_output(
         self, ctxt: context.RequestContext, host: str, instance_uuid: str, tail_lines: int | None
     ) -> str:
@@ -202,6 +222,22 @@ class ComputeEndpoint(abc.ABC):
         instance: objects.Instance,
         operation: objects.Operation,
         block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def stop_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def start_instance(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
     ) -> None: ...
 
     @abc.abstractmethod

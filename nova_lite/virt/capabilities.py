@@ -15,9 +15,5 @@ class Capabilities:
     """Device tags reach the guest."""
     supports_console_output: bool = True
     """The text a guest wrote to its serial console can be read."""
-    uses_image_files: bool = True
-    """A local root disk is made from a file, so the image must be in this
-    host's cache. If False, :class:`nova_lite.virt.interface.RootImage` may
-    name a file that does not exist."""
     supports_boot_order: bool = True
     """More than one device can be offered to the firmware, in order."""

@@ -218,6 +218,31 @@ class FakePower(_Part, interface.PowerOps):
         self.world.save()
 
 
+class FakeImages(interface.ImageOps):
+    """Images that are there when they are asked for."""
+
+    def start(self) -> None:
+        """Nothing is left half-made."""
+
+    def ensure(
+        self,
+        ctxt: typing.Any,
+        image_meta: objects.ImageMeta,
+        download: interface.Download,
+        locate: interface.Locate,
+        *,
+        root_gib: int = 0,
+    ) -> interface.RootImage:
+        """An image whose data nobody fetched."""
+        return interface.RootImage(
+            image_meta.id, "", image_meta.disk_format, image_meta.size_bytes
+        )
+
+    def remove_unused(self, in_use: collections.abc.Container[str]) -> aging.Report:
+        """There are none."""
+        return aging.Report()
+
+
 class FakeDisks(_Part, interface.DiskOps):
     """Local disks as file names."""
 
@@ -229,7 +254,7 @@ class FakeDisks(_Part, interface.DiskOps):
         instance: objects.Instance,
         block_device_info: interface.BlockDeviceInfo,
         root_image: interface.RootImage | None,
-    ) -> None:
+    ) -> str:
         """Remember which files there would be.
 
         :raises nova_lite.exceptions.FlavorDiskTooSmall: the image does not fit.
@@ -246,6 +271,7 @@ class FakeDisks(_Part, interface.DiskOps):
             disks[naming.target_name(swap["device_name"])] = "disk.swap"
         self.world.local_disks[instance.uuid] = disks
         self.world.save()
+        return str(interface.Copied())
 
     @faults.injectable
     def write_config_drive(
@@ -440,9 +466,9 @@ class FakeInventory(_Part, interface.InventoryOps):
         """As remembered."""
         return [
             objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
-            for volume_id in self.world.connected
-            for user, guest in self.world.guests.items()
-            if instance_uuid in (None, user) and volume_id in guest.volumes
+            for volume_id, users in self.world.connected.items()
+            for user in users
+            if instance_uuid in (None, user)
         ]
 
     @faults.injectable
@@ -464,12 +490,13 @@ class FakeDriver:
         for text in conf.fake.faults:
             self.faults.plan_from_text(text)
         self.capabilities = capabilities.Capabilities(
-            uses_image_files=False, supports_boot_order=conf.fake.supports_boot_order
+            supports_boot_order=conf.fake.supports_boot_order
         )
         self.guests = FakeGuests(self.world, self.faults)
         if not self.capabilities.supports_boot_order:
             self.guests.max_boot_devices = 1
         self.power = FakePower(self.world, self.faults)
+        self.images: interface.ImageOps = FakeImages()
         self.disks = FakeDisks(self.world, self.faults)
         self.volumes = FakeVolumes(conf, self.world, self.faults)
         self.consoles = FakeConsoles(self.world, self.faults)

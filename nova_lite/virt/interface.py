@@ -103,11 +103,39 @@ class BlockDeviceInfo(typing.TypedDict):
 
 
 @dataclasses.dataclass(frozen=True)
-class RootImage:
-    """The image a local root disk is made from, already on this host.
+class Copied:
+    """What nova_lite itself moved to get an image ready, in bytes; clones and
+    overlays move nothing. Holes and zeros are not counted where none are written."""
 
-    ``path`` is a file of the inspected, trusted format ``disk_format``;
-    ``disk_bus`` is the root disk's bus, None for what its name implies.
+    downloaded_bytes: int = 0
+    """From Glance to this host."""
+    converted_bytes: int = 0
+    """Written by qemu-img."""
+    imported_bytes: int = 0
+    """From this host into Ceph."""
+
+    @property
+    def total_bytes(self) -> int:
+        """All of them."""
+        return self.downloaded_bytes + self.converted_bytes + self.imported_bytes
+
+    def __str__(self) -> str:
+        parts = {
+            "downloaded": self.downloaded_bytes,
+            "converted": self.converted_bytes,
+            "imported": self.imported_bytes,
+        }
+        said = [f"{count} bytes {how}" for how, count in parts.items() if count]
+        return ", ".join(said) or "0 bytes copied"
+
+
+@dataclasses.dataclass(frozen=True)
+class RootImage:
+    """The image a local root disk is made from, ready on this host's storage.
+
+    ``path`` is a file of the inspected, trusted format ``disk_format``, or an RBD
+    snapshot (``pool/image@snapshot``); ``disk_bus`` is the root disk's bus, None for
+    what its name implies. ``origin`` says where it was found, for the journal.
     """
 
     image_id: str
@@ -115,6 +143,13 @@ class RootImage:
     disk_format: str
     virtual_size_bytes: int
     disk_bus: str | None = None
+    origin: str = dataclasses.field(default="", compare=False)
+    copied: Copied = dataclasses.field(default=Copied(), compare=False)
+
+    @property
+    def story(self) -> str:
+        """What was done to get it, in a line."""
+        return f"{self.origin}, {self.copied}" if self.origin else str(self.copied)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +221,48 @@ class PowerOps(abc.ABC):
         """Ask to shut down, and after ``timeout_s`` (0 = at once) pull the plug."""
 
 
+Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, str, str], object]
+"""``download(ctxt, image_id, path)`` writes an image's bytes to the file ``path``."""
+
+Locate: typing.TypeAlias = collections.abc.Callable[[str], list[str]]
+"""``locate(image_id)`` asks Glance where in Ceph an image is: its URLs."""
+
+
+class ImageOps(abc.ABC):
+    """Images on this host's storage, from which local root disks are made."""
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Remove what a dead process left half-made. Call once, before use."""
+
+    @abc.abstractmethod
+    def ensure(
+        self,
+        ctxt: typing.Any,
+        image_meta: objects.ImageMeta,
+        download: Download,
+        locate: Locate,
+        *,
+        root_gib: int = 0,
+    ) -> RootImage:
+        """The image, fetched if it must be; callers that come together share one
+        fetch.
+
+        :param ctxt: handed to ``download``.
+        :param root_gib: size of the root disk it must fit in; 0 is no limit.
+        :raises nova_lite.exceptions.ImageUnacceptable: it must not be used.
+        :raises nova_lite.exceptions.FlavorDiskTooSmall: it does not fit.
+        """
+
+    @abc.abstractmethod
+    def remove_unused(self, in_use: collections.abc.Container[str]) -> aging.Report:
+        """Remove images that no disk is based on and nobody booted for a while.
+
+        :param in_use: names of base files that disks are based on, from
+            :meth:`DiskOps.remove_unused_bases`.
+        """
+
+
 class DiskOps(abc.ABC):
     """Local disks: root, ephemeral and swap files (or RBD images) of a server."""
 
@@ -195,10 +272,12 @@ class DiskOps(abc.ABC):
         instance: objects.Instance,
         block_device_info: BlockDeviceInfo,
         root_image: RootImage | None,
-    ) -> None:
+    ) -> str:
         """Make the server's directory and every local disk.
 
         ``root_image`` is None for a server that boots from a volume.
+
+        :returns: what was made of what, in a line for the journal.
         """
 
     @abc.abstractmethod
@@ -343,6 +422,10 @@ class Driver(typing.Protocol):
     @property
     def power(self) -> PowerOps:
         """Power of guests."""
+
+    @property
+    def images(self) -> ImageOps:
+        """Images for local root disks."""
 
     @property
     def disks(self) -> DiskOps:

@@ -16,7 +16,7 @@ FINGERPRINTS: dict[str, str] = {
     "Flavor": "1.0-ae30f57747c7a865",
     "HostVerdict": "1.0-8abbc1aae5a203c1",
     "HostWork": "1.0-42de1f2f1f7e0d9c",
-    "ImageMeta": "1.0-57123dda35dc54e8",
+    "ImageMeta": "1.1-dced7ef46ca82c9c",
     "Instance": "1.0-7c15f5cbfacd714d",
     "InstanceFault": "1.0-702f20dce52a0497",
     "Operation": "1.0-b717fe3deb03082c",

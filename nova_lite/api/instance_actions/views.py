@@ -94,7 +94,7 @@ def _event(operation: objects.Operation, step: objects.Step, shown: Shown) -> Vi
     }
     if shown.traceback:
         # Tracebacks are for logs; here is what a person can read of the error.
-        view["traceback"] = step.message
+        view["traceback"] = step.message if step.result == "Error" else None
     if shown.host_id:
         view["hostId"] = server_views.host_id(operation.project_id, step.host)
     if shown.host:

@@ -10,6 +10,7 @@ from nova_lite.api import validation
 from nova_lite.api.servers import delete as deletion
 from nova_lite.api.servers import load
 from nova_lite.api.servers import policy
+from nova_lite.api.servers import power
 from nova_lite.api.servers import schemas
 from nova_lite.api.servers import shapes
 from nova_lite.api.shapes import NOTHING
@@ -95,6 +96,8 @@ def _set_lock(req: request.Request, server_id: str, **fields: typing.Any) -> Non
 ACTIONS: dict[str, Action] = {
     "os-getConsoleOutput": console_output,
     "forceDelete": force_delete,
+    "os-stop": power.stop,
+    "os-start": power.start,
     "lock": lock,
     "unlock": unlock,
 }

@@ -21,6 +21,8 @@ DELETE = "servers:delete"
 FORCE_DELETE = "os-deferred-delete:force"
 EXTENDED_ATTRIBUTES = "os-extended-server-attributes"
 CONSOLE_OUTPUT = "os-console-output"
+STOP = "servers:stop"
+START = "servers:start"
 LOCK = "os-lock-server:lock"
 UNLOCK = "os-lock-server:unlock"
 UNLOCK_OVERRIDE = "os-lock-server:unlock:unlock_override"
@@ -99,6 +101,8 @@ RULES = [
         "Read a server's console",
         f"{_ACTION} (os-getConsoleOutput)",
     ),
+    policy.rule(STOP, policy.MEMBER, "Stop a server", f"{_ACTION} (os-stop)"),
+    policy.rule(START, policy.MEMBER, "Start a server", f"{_ACTION} (os-start)"),
     policy.rule(LOCK, policy.MEMBER, "Lock a server", f"{_ACTION} (lock)"),
     policy.rule(UNLOCK, policy.MEMBER, "Unlock a server", f"{_ACTION} (unlock)"),
     policy.rule(

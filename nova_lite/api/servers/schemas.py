@@ -263,6 +263,10 @@ CONSOLE_OUTPUT = validation.Schemas(
     )
 )
 
+# The action's value means nothing, and clients send null, {} or anything.
+STOP = validation.Schemas(("2.1", None, obj({"os-stop": {}}, ["os-stop"])))
+START = validation.Schemas(("2.1", None, obj({"os-start": {}}, ["os-start"])))
+
 _LOCK_REASON = obj({"locked_reason": {"type": "string", "minLength": 1, "maxLength": 255}})
 LOCK = validation.Schemas(
     ("2.1", "2.72", obj({"lock": {}})),

@@ -2,12 +2,17 @@
 
 import collections.abc
 
+from oslo_utils import uuidutils
+
 from nova_lite import objects
 from nova_lite.audit import facts
 from nova_lite.audit import finding
 from nova_lite.audit.finding import found
 from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
+
+PART = ".part"
+"""How the name of an image ends that is not finished."""
 
 
 @kind(
@@ -75,10 +80,12 @@ def _serials(disks: collections.abc.Iterable[objects.InventoryDisk]) -> set[str]
     repair="asks the host to remove, now, what is left of deleted servers",
 )
 def _files_of_deleted(all_facts: facts.Facts) -> finding.Yields:
-    for host, uuid, what in _storage(all_facts):
+    for host, uuid, what, is_its_own in _storage(all_facts):
         if all_facts.is_gone(uuid) and not _has_guest(all_facts, host, uuid):
             says = f"Host {host} keeps {what} of server {uuid}, which is deleted"
-            yield found("files-of-deleted-server", says, server=uuid, host=host)
+            yield found(
+                "files-of-deleted-server", says, is_repairable=is_its_own, server=uuid, host=host
+            )
 
 
 @kind(
@@ -90,7 +97,7 @@ def _files_of_deleted(all_facts: facts.Facts) -> finding.Yields:
     advice="Find out whose they are. Nothing here will ever remove them.",
 )
 def _files_of_nobody(all_facts: facts.Facts) -> finding.Yields:
-    for host, uuid, what in _storage(all_facts):
+    for host, uuid, what, _ in _storage(all_facts):
         if all_facts.is_stranger(uuid) and not _has_guest(all_facts, host, uuid):
             says = f"Host {host} keeps {what} of server {uuid}, which no database knows"
             yield found("files-of-nobody", says, server=uuid, host=host)
@@ -122,7 +129,7 @@ def _files_elsewhere(all_facts: facts.Facts) -> finding.Yields:
     "Temporary files that nobody writes any more",
     consequence="They use the host's storage for nothing.",
     advice="A process died while it made a disk. Remove them from the server's directory on "
-    "{host}.",
+    "{host}, or with 'rbd remove' from its pool.",
 )
 def _leftovers(all_facts: facts.Facts) -> finding.Yields:
     resting = {server.uuid for server in all_facts.resting}
@@ -137,24 +144,40 @@ def _leftovers(all_facts: facts.Facts) -> finding.Yields:
                     server=folder.instance_uuid,
                     host=inventory.host,
                 )
+    parts = {
+        (image.pool, image.name, server_of(image))
+        for inventory in all_facts.knowing("images")
+        for image in inventory.images
+        if image.name.endswith(PART)
+    }
+    for pool, name, uuid in sorted(parts, key=str):
+        if uuid in resting:
+            yield found("leftover-files", f"Image {pool}/{name} was never finished", server=uuid)
 
 
-def _storage(all_facts: facts.Facts) -> collections.abc.Iterator[tuple[str, str, str]]:
-    """(host, server, what): a directory on a host, or images in a pool that hosts
-    share, once."""
+def _storage(
+    all_facts: facts.Facts,
+) -> collections.abc.Iterator[tuple[str, str, str, bool]]:
+    """(host, server, what, whether it is on that host alone): a directory, or images
+    in a pool that hosts share, once and only if no host has the directory."""
+    folders = set()
     for inventory in all_facts.knowing("folders"):
         for folder in inventory.folders:
-            yield inventory.host, folder.instance_uuid, f"{len(folder.files)} files"
+            folders.add(folder.instance_uuid)
+            yield inventory.host, folder.instance_uuid, f"{len(folder.files)} files", True
     seen = set()
     for inventory in all_facts.knowing("images"):
         for image in inventory.images:
-            uuid, _, rest = image.name.partition("_disk")
-            if len(uuid) == _UUID_LENGTH and (image.pool, uuid) not in seen:
+            uuid = server_of(image)
+            if uuid and uuid not in folders and (image.pool, uuid) not in seen:
                 seen.add((image.pool, uuid))
-                yield inventory.host, uuid, f"image {image.pool}/{uuid}_disk{rest}"
+                yield inventory.host, uuid, f"image {image.pool}/{image.name}", False
 
 
-_UUID_LENGTH = 36
+def server_of(image: objects.InventoryImage) -> str | None:
+    """The server whose disk an image is, by its name; None if it is no such."""
+    uuid, separator, _ = image.name.partition("_disk")
+    return uuid if separator and uuidutils.is_uuid_like(uuid) else None
 
 
 def _has_guest(all_facts: facts.Facts, host: str, instance_uuid: str) -> bool:

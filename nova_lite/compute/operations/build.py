@@ -50,13 +50,14 @@ def run(
 
     root_image = None
     if not instance.boots_from_volume:
-        with task.step("fetch_image"):
+        with task.step("fetch_image") as step:
             root_image = _fetch_image(host, task, spec.image)
+            step.message = root_image.story
         root = next(disk for disk in disks if isinstance(disk, types.LocalImageDisk))
         root_image = dataclasses.replace(root_image, disk_bus=root.bdm.disk_bus)
-    with task.step("create_disks"):
+    with task.step("create_disks") as step:
         task.undo.add("remove disks", host.driver.disks.remove, instance.uuid)
-        host.driver.disks.create(instance, info, root_image)
+        step.message = host.driver.disks.create(instance, info, root_image)
     if content.is_wanted(host.conf, instance, spec.image):
         with task.step("create_config_drive"):
             _create_config_drive(host, task, spec, info, root_image)
@@ -68,10 +69,13 @@ def _fetch_image(
     task: compute_task.InstanceTask,
     image: objects.ImageMeta,
 ) -> interface.RootImage:
-    if not host.driver.capabilities.uses_image_files:
-        return interface.RootImage(image.id, "", image.disk_format, image.size_bytes)
-    root_gib = task.instance.flavor.root_gib
-    return host.images.ensure(task.ctxt, image, host.glance.download, root_gib=root_gib)
+    return host.driver.images.ensure(
+        task.ctxt,
+        image,
+        host.glance.download,
+        host.glance.rbd_urls,
+        root_gib=task.instance.flavor.root_gib,
+    )
 
 
 def _attach(

@@ -104,6 +104,25 @@ class Connection:
         """Make libvirt know a guest."""
         return guest.Guest(guest.call(self._get().defineXML, domain.to_xml()))
 
+    def has_secret(self, secret_uuid: str) -> bool:
+        """Whether libvirt knows a secret of that UUID."""
+        return secret_uuid in guest.call(self._get().listSecrets)
+
+    def keep_secret(self, secret: xml.Secret, value: bytes) -> None:
+        """Make libvirt know a secret and its value. There already gets the value.
+
+        :raises nova_lite.exceptions.HypervisorError: its usage is another's.
+        """
+        connected = self._get()
+        defined = guest.call(connected.secretDefineXML, secret.to_xml())
+        guest.call(defined.setValue, value)
+
+    def remove_secret(self, secret_uuid: str) -> None:
+        """Make libvirt forget a secret. Gone is success."""
+        if self.has_secret(secret_uuid):
+            found = guest.call(self._get().secretLookupByUUIDString, secret_uuid)
+            guest.call(found.undefine)
+
     def version(self) -> int:
         """The hypervisor's, as 1000000 * major + 1000 * minor + release."""
         return int(guest.call(self._get().getVersion))

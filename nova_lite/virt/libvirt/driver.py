@@ -13,7 +13,7 @@ from nova_lite.virt.libvirt import inventory
 from nova_lite.virt.libvirt import kvm_probe
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import power
-from nova_lite.virt.libvirt.disks import local
+from nova_lite.virt.libvirt.disks import stores
 from nova_lite.virt.libvirt.volumes import volumes
 
 
@@ -26,12 +26,12 @@ class LibvirtDriver:
             connection.Connection(conf.libvirt.connection_uri, conf.host), node_uuid
         )
         probe = kvm_probe.KvmProbe(conf)
-        builder = guestbuild.GuestBuilder(conf, node_uuid, probe.virt_type)
+        self.images, self.disks = stores.of(conf, own.connection, node_uuid)
+        builder = guestbuild.GuestBuilder(conf, node_uuid, probe.virt_type, self.disks)
         self.capabilities = capabilities.Capabilities()
         self.guests = guests.LibvirtGuests(own, builder)
         self.power = power.LibvirtPower(own)
-        self.disks = local.LocalDisks(conf)
         self.volumes = volumes.LibvirtVolumes(conf, own)
         self.consoles = console.FileConsoles(conf)
-        self.host = host.LibvirtHost(conf, own, probe)
+        self.host = host.LibvirtHost(conf, own, probe, self.disks.capacity_bytes)
         self.inventory = inventory.LibvirtInventory(conf, own)

@@ -14,6 +14,7 @@ from nova_lite.virt.libvirt import xml
 from nova_lite.virt.libvirt.disks import cachemode
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import plan
+from nova_lite.virt.libvirt.disks import storage
 from nova_lite.virt.libvirt.volumes import transports
 
 _CDROM_BUSES = ("scsi", "sata")
@@ -27,8 +28,10 @@ class GuestBuilder:
         conf: cfg.ConfigOpts,
         node_uuid: str,
         virt_type: collections.abc.Callable[[], str],
+        disks: storage.Storage,
     ) -> None:
         self._conf = conf
+        self._disks = disks
         self._node_uuid = node_uuid
         self._virt_type = virt_type
 
@@ -47,14 +50,14 @@ class GuestBuilder:
         default_bus = image_meta.properties.get("hw_disk_bus")
         files = directory.InstanceDirectory(self._conf, instance.uuid)
         local = plan.local_disks(instance, block_device_info, root_image, self._conf)
-        disks = [self._local_disk(each, files, default_bus) for each in local]
+        disks = [self._local_disk(each, instance.uuid, default_bus) for each in local]
         disks += [
             transports.disk_of(self._conf, device, default_bus)
             for device in block_device_info["block_device_mapping"]
         ]
         # Guests count by place, so the first name gets the first one (S108).
         disks.sort(key=lambda disk: (len(disk.target), disk.target))
-        config_drive = self._config_drive(files, image_meta, disks)
+        config_drive = self._config_drive(instance.uuid, image_meta, disks)
         if config_drive is not None:
             disks.append(config_drive)
         disks = places.assign(disks, self._conf.libvirt.num_pcie_ports)
@@ -79,32 +82,46 @@ class GuestBuilder:
     def _local_disk(
         self,
         local: plan.LocalDisk,
-        files: directory.InstanceDirectory,
+        instance_uuid: str,
         default_bus: str | None,
     ) -> xml.Disk:
+        source = self._disks.source_of(instance_uuid, local.file_name)
         return xml.Disk(
-            source=str(files.path_of(local.file_name)),
+            source=source.path,
             target=local.target,
-            driver_format=files.format_of(local.file_name),
+            driver_format=source.disk_format,
             bus=local.bus or default_bus or naming.bus_of(local.target),
-            cache=cachemode.of(self._conf, files.path),
+            source_type=source.source_type,
+            network=source.network,
+            cache=self._cache_mode(source, instance_uuid),
             discard="unmap",
             boot_order=1 if local.is_root else None,
         )
 
+    def _cache_mode(self, source: transports.Source, instance_uuid: str) -> str:
+        if source.source_type == "network":
+            # No file system is asked for O_DIRECT.
+            return str(self._conf.libvirt.disk_cachemode)
+        folder = directory.InstanceDirectory(self._conf, instance_uuid).path
+        return cachemode.of(self._conf, folder)
+
     def _config_drive(
         self,
-        files: directory.InstanceDirectory,
+        instance_uuid: str,
         image_meta: objects.ImageMeta,
         disks: collections.abc.Iterable[xml.Disk],
     ) -> xml.Disk | None:
         """The CD with the config drive, if one was made."""
+        files = directory.InstanceDirectory(self._conf, instance_uuid)
         if naming.CONFIG_DRIVE not in files.formats():
             return None
+        source = self._disks.source_of(instance_uuid, naming.CONFIG_DRIVE)
         return xml.Disk(
-            source=str(files.path_of(naming.CONFIG_DRIVE)),
+            source=source.path,
+            source_type=source.source_type,
+            network=source.network,
             target=naming.free_target_name("sda", {disk.target for disk in disks}),
-            driver_format=files.format_of(naming.CONFIG_DRIVE),
+            driver_format=source.disk_format,
             bus=_cdrom_bus(image_meta.properties),
             device="cdrom",
             readonly=True,

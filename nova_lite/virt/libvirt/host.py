@@ -1,8 +1,8 @@
 """The host under libvirt: :class:`nova_lite.virt.interface.HostOps`."""
 
+import collections.abc
 import dataclasses
 import pathlib
-import shutil
 
 from oslo_config import cfg
 
@@ -16,11 +16,16 @@ class LibvirtHost(interface.HostOps):
     """What libvirt and the file system say of this host."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, own: ownership.OwnGuests, probe: kvm_probe.KvmProbe
+        self,
+        conf: cfg.ConfigOpts,
+        own: ownership.OwnGuests,
+        probe: kvm_probe.KvmProbe,
+        disk_capacity_bytes: collections.abc.Callable[[], int],
     ) -> None:
         self._conf = conf
         self._own = own
         self._probe = probe
+        self._disk_capacity_bytes = disk_capacity_bytes
 
     def start(self) -> None:
         """Connect, and find out how guests are run."""
@@ -29,7 +34,7 @@ class LibvirtHost(interface.HostOps):
         self._instances_path.mkdir(parents=True, exist_ok=True)
 
     def resources(self) -> interface.HostResources:
-        """CPUs and memory from libvirt, disk of ``instances_path``.
+        """CPUs and memory from libvirt, disk of where local disks are.
 
         The node's name is ``[DEFAULT] host``, not libvirt's host name: several
         compute nodes may share one libvirtd.
@@ -43,7 +48,7 @@ class LibvirtHost(interface.HostOps):
             hypervisor_version=connected.version(),
             vcpus=vcpus,
             memory_mib=memory_mib,
-            disk_gib=shutil.disk_usage(self._instances_path).total // sizes.GIB,
+            disk_gib=self._disk_capacity_bytes() // sizes.GIB,
             architecture=cpu.arch,
             cpu_info=dataclasses.asdict(cpu),
         )

@@ -10,8 +10,10 @@ from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.virt import interface
+from nova_lite.virt import volume_users
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
+from nova_lite.virt.libvirt import rbd_inventory
 from nova_lite.virt.libvirt import xml
 from nova_lite.virt.libvirt.disks import directory
 
@@ -22,6 +24,8 @@ class LibvirtInventory(interface.InventoryOps):
     def __init__(self, conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> None:
         self._conf = conf
         self._own = own
+        self._users = volume_users.VolumeUsers(conf.state_path)
+        self._rbd = rbd_inventory.RbdInventory(conf)
 
     def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
         """Our domains, in any state; one that vanishes meanwhile is left out."""
@@ -43,12 +47,26 @@ class LibvirtInventory(interface.InventoryOps):
         ]
 
     def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
-        """None: this host keeps no record."""
-        return []
+        """By this host's record."""
+        return [
+            objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
+            for volume_id, users in self._users.all().items()
+            for user in sorted(users)
+            if instance_uuid in (None, user)
+        ]
 
     def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
-        """None."""
-        return []
+        """Of one server those that its guest has, be they disks or volumes; else the
+        disks of all servers."""
+        if instance_uuid is None:
+            return self._rbd.of_servers()
+        sources = {
+            disk.source
+            for each in self._listed(instance_uuid)
+            for disk in each.persistent().disks
+            if disk.network is not None and disk.network.protocol == "rbd"
+        }
+        return self._rbd.of_guest(sources)
 
     def _listed(self, instance_uuid: str | None) -> list[guest.Guest]:
         if instance_uuid is None:

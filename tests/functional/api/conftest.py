@@ -186,7 +186,8 @@ class Api:
         assert wish is not None
         instance = wish.instance
         values = {"vm_state": "active", "task_state": None, "host": host, "node": host}
-        values |= {"root_device_name": "/dev/vda", "availability_zone": "nova"} | fields
+        values |= {"root_device_name": "/dev/vda", "availability_zone": "nova"}
+        values |= {"launched_at": timeutils.utcnow()} | fields
         for name, value in values.items():
             setattr(instance, name, value)
         for device in wish.block_devices.objects:

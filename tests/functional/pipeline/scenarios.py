@@ -71,6 +71,17 @@ def delete(world: pipeline.World) -> Scene:
     return Scene(lambda: world.nova("DELETE", f"/servers/{server_id}"), {volume_id}, server_id)
 
 
+def stop(world: pipeline.World) -> Scene:
+    server_id = world.boot(image=world.image())
+    return Scene(lambda: world.act(server_id, "os-stop"), set(), server_id)
+
+
+def start(world: pipeline.World) -> Scene:
+    server_id = world.boot(image=world.image())
+    world.stop(server_id)
+    return Scene(lambda: world.act(server_id, "os-start"), set(), server_id)
+
+
 STORIES = {
     story.__name__: story
     for story in (
@@ -81,6 +92,8 @@ STORIES = {
         attach,
         detach,
         delete,
+        stop,
+        start,
     )
 }
 
@@ -118,6 +131,12 @@ OF_A_HOST = {
         "cinder.delete_attachment", "cinder.delete_volume", "disks.remove",
         "conductor.finish_operation",
     ],
+    "stop": [
+        "conductor.begin_operation", "power.power_off", "conductor.finish_operation",
+    ],
+    "start": [
+        "conductor.begin_operation", "power.power_on", "conductor.finish_operation",
+    ],
 }  # fmt: skip
 """What a compute host does, in order; polls and repetitions of a call left out."""
 
@@ -129,6 +148,7 @@ OF_THE_CONDUCTOR = {
     ],
     "attach": [("cell.write", 1), ("cell.write", 2), ("cell.write", 3)],
     "detach": [("cell.write", 1), ("cell.write", 2)],
+    "stop": [("cell.write", 1), ("cell.write", 2)],
     "delete": [("cell.write", 1), ("api.write", 1), ("api.write", 2), ("cell.write", 2)],
 }  # fmt: skip
 """What the conductor does: name, and which of that name."""

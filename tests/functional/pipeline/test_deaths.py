@@ -10,6 +10,8 @@ from tests.fixtures import pipeline
 from tests.functional.pipeline import scenarios
 from tests.functional.pipeline.test_stories import kept
 
+ENDS = {"stop": ("SHUTOFF",), "start": ("ACTIVE",)}
+
 
 @pytest.mark.parametrize(("story", "call", "after"), scenarios.spoilable())
 def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: bool) -> None:
@@ -76,7 +78,7 @@ def test_the_conductor_dies(
 
 def check_ends(world: pipeline.World, scene: scenarios.Scene, story: str) -> None:
     for server in world.nova("GET", "/servers/detail")["servers"]:
-        assert world.settled(server["id"])["status"] in ("ACTIVE", "ERROR")
+        assert world.settled(server["id"])["status"] in ENDS.get(story, ("ACTIVE", "ERROR"))
     world.check(scene.volumes | kept(world, scene))
     if story == "delete":
         assert world.server(str(scene.server_id)) is None

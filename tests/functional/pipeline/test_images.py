@@ -1,12 +1,12 @@
 """Images on their way into servers: fetched once, and never trusted."""
 
 import collections.abc
-import dataclasses
 import pathlib
 import typing
 
 import pytest
 
+from nova_lite.image import cache
 from tests.fixtures import pipeline
 from tests.unit.image import hostile
 
@@ -31,8 +31,8 @@ def fixture_recorded(
 def fixture_world(tmp_path: pathlib.Path) -> collections.abc.Iterator[pipeline.World]:
     """One fake host that wants its images as files, as real ones do."""
     with pipeline.World(tmp_path, ["a"], compute__max_concurrent_builds=100, **MANY) as world:
-        driver = world.hosts["a"].driver
-        driver.capabilities = dataclasses.replace(driver.capabilities, uses_image_files=True)
+        host = world.hosts["a"]
+        host.driver.images = cache.ImageCache(host.conf)
         yield world
 
 

@@ -5,6 +5,7 @@ import contextlib
 import requests
 
 from nova_lite import concurrency
+from nova_lite import exceptions
 from nova_lite.compute import writeahead
 from tests.fixtures import pipeline
 
@@ -101,3 +102,26 @@ def test_nobody_is_there_for_a_while(one_host: pipeline.World) -> None:
     one_host.recover()
     assert one_host.settled(server_id)["status"] == "ACTIVE"
     one_host.check([volume_id])
+
+
+def test_a_stop_that_reached_nobody_is_sent_again_or_given_up(one_host: pipeline.World) -> None:
+    """The message is lost; or the host stays away, and the server is what it was."""
+    server_id = one_host.boot(image=one_host.image())
+    host = one_host.hosts["a"]
+    host.faults.fail_nth(
+        "conductor.begin_operation",
+        exceptions.RpcTimeout(service="conductor", method="begin_operation"),
+    )
+    one_host.act(server_id, "os-stop")
+    one_host.recover()
+    assert one_host.settled(server_id)["status"] == "SHUTOFF"
+    host.bury()
+    one_host.act(server_id, "os-start")
+    one_host.declare_down("a")
+    one_host.time_passes()
+    assert one_host.settled(server_id)["status"] == "SHUTOFF"
+    assert "host a does not answer" in str(one_host.journal())
+    host.start()
+    one_host.declare_up("a")
+    one_host.recover()
+    one_host.check()

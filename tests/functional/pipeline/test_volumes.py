@@ -98,3 +98,20 @@ def test_a_delete_that_cinder_hinders_ends_and_says_what_is_left(
     one_host.delete(server_id)
     one_host.wait(one_host.is_quiet, "the end of it")
     assert f"Left behind: volume {volume_id}" in str(one_host.journal())
+
+
+def test_volumes_of_a_stopped_server(one_host: pipeline.World) -> None:
+    """S206: they come and go, and the server starts with what it has then."""
+    server_id, kept, gone = one_host.boot(image=one_host.image()), *_two(one_host)
+    one_host.stop(server_id)
+    for volume_id in (kept, gone):
+        attached(one_host, server_id, volume_id)
+    one_host.detach(server_id, gone)
+    one_host.wait(lambda: one_host.volume_status(gone) == "available", "the detach")
+    one_host.act(server_id, "os-start")
+    one_host.wait(lambda: one_host.settled(server_id)["status"] == "ACTIVE", "the start")
+    one_host.check([kept, gone])
+
+
+def _two(world: pipeline.World) -> tuple[str, str]:
+    return world.volume(), world.volume()

@@ -20,9 +20,10 @@ class DiskBackend(abc.ABC):
     @abc.abstractmethod
     def make(
         self, path: pathlib.Path, base: pathlib.Path, base_format: str, size_bytes: int
-    ) -> None:
+    ) -> int:
         """Write the new file ``path``: ``base``, grown to ``size_bytes``.
 
+        :returns: bytes of the base that were copied.
         :raises nova_lite.exceptions.DiskToolFailed: it cannot be written.
         """
 
@@ -34,9 +35,10 @@ class Qcow2Backend(DiskBackend):
 
     def make(
         self, path: pathlib.Path, base: pathlib.Path, base_format: str, size_bytes: int
-    ) -> None:
+    ) -> int:
         """An overlay of the base."""
         self._qemu_img.create_overlay(path, base, base_format, size_bytes)
+        return 0
 
 
 class RawBackend(DiskBackend):
@@ -46,10 +48,12 @@ class RawBackend(DiskBackend):
 
     def make(
         self, path: pathlib.Path, base: pathlib.Path, base_format: str, size_bytes: int
-    ) -> None:
+    ) -> int:
         """A sparse copy of the base."""
         self._qemu_img.convert(base, base_format, path, "raw")
+        copied_bytes = path.stat().st_blocks * 512
         os.truncate(path, size_bytes)
+        return copied_bytes
 
 
 class FlatBackend(RawBackend):
@@ -58,14 +62,15 @@ class FlatBackend(RawBackend):
 
     def make(
         self, path: pathlib.Path, base: pathlib.Path, base_format: str, size_bytes: int
-    ) -> None:
+    ) -> int:
         """A copy of the base, fully allocated."""
-        super().make(path, base, base_format, size_bytes)
+        copied_bytes = super().make(path, base, base_format, size_bytes)
         descriptor = os.open(path, os.O_RDWR)
         try:
             os.posix_fallocate(descriptor, 0, size_bytes)
         finally:
             os.close(descriptor)
+        return copied_bytes
 
 
 BACKENDS: typing.Final[dict[str, type[DiskBackend]]] = {

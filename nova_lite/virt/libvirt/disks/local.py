@@ -1,6 +1,7 @@
 """Local disks as files: :class:`nova_lite.virt.interface.DiskOps`."""
 
 import collections.abc
+import shutil
 
 from oslo_config import cfg
 
@@ -16,9 +17,11 @@ from nova_lite.virt.libvirt.disks import backends
 from nova_lite.virt.libvirt.disks import bases
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import plan
+from nova_lite.virt.libvirt.disks import storage
+from nova_lite.virt.libvirt.volumes import transports
 
 
-class LocalDisks(interface.DiskOps):
+class LocalDisks(storage.Storage):
     """Makes and removes the files of servers."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -31,7 +34,7 @@ class LocalDisks(interface.DiskOps):
         instance: objects.Instance,
         block_device_info: interface.BlockDeviceInfo,
         root_image: interface.RootImage | None,
-    ) -> None:
+    ) -> str:
         """Make what is missing. A disk that is there is complete, and may
         hold a guest's data: it is kept, in the format on record.
 
@@ -46,8 +49,8 @@ class LocalDisks(interface.DiskOps):
         new_formats = {disk.file_name: self._backend.disk_format for disk in missing}
         # Recorded first: no disk ever exists without its format on record.
         files.record_formats({**files.formats(), **new_formats})
-        for disk in missing:
-            self._make(disk, files)
+        copied_bytes = sum(self._make(disk, files) for disk in missing)
+        return str(interface.Copied(converted_bytes=copied_bytes))
 
     def write_config_drive(
         self, instance_uuid: str, files: collections.abc.Mapping[str, bytes]
@@ -63,6 +66,15 @@ class LocalDisks(interface.DiskOps):
             concurrency.in_native_thread(durable.commit, temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+    def source_of(self, instance_uuid: str, file_name: str) -> transports.Source:
+        """The file, in the format on record."""
+        files = directory.InstanceDirectory(self._conf, instance_uuid)
+        return transports.Source(str(files.path_of(file_name)), files.format_of(file_name), "file")
+
+    def capacity_bytes(self) -> int:
+        """Of the file system of ``instances_path``."""
+        return shutil.disk_usage(self._conf.compute.instances_path).total
 
     def remove(self, instance_uuid: str) -> None:
         """Remove the server's directory."""
@@ -80,12 +92,13 @@ class LocalDisks(interface.DiskOps):
             in_use |= directory.InstanceDirectory(self._conf, instance_uuid).bases()
         return in_use, self._bases.remove_unused(in_use)
 
-    def _make(self, disk: plan.LocalDisk, files: directory.InstanceDirectory) -> None:
+    def _make(self, disk: plan.LocalDisk, files: directory.InstanceDirectory) -> int:
         base, base_format = self._bases.ensure(disk.content)
         path = files.path_of(disk.file_name)
         temporary = durable.temporary_for(path)
         try:
-            self._backend.make(temporary, base, base_format, disk.size_bytes)
+            copied_bytes = self._backend.make(temporary, base, base_format, disk.size_bytes)
             concurrency.in_native_thread(durable.commit, temporary, path)
+            return copied_bytes
         finally:
             temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from nova_lite.virt.libvirt.xml.domain import Domain
 from nova_lite.virt.libvirt.xml.host import HostCpu
 from nova_lite.virt.libvirt.xml.metadata import Ownership
 from nova_lite.virt.libvirt.xml.os import OperatingSystem
+from nova_lite.virt.libvirt.xml.secret import Secret
 from nova_lite.virt.libvirt.xml.serial import FileSerial
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "OperatingSystem",
     "Ownership",
     "PciRootPort",
+    "Secret",
     "SourceType",
     "StorageHost",
     "scsi_place",

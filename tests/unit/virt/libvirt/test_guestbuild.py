@@ -8,6 +8,7 @@ from nova_lite.virt import interface
 from nova_lite.virt.libvirt import guestbuild
 from nova_lite.virt.libvirt import xml
 from nova_lite.virt.libvirt.disks import directory
+from nova_lite.virt.libvirt.disks import local
 from tests.conformance import factories
 
 NODE = "5b2ab4ac-1b8f-4b9f-8a0e-3c1f6a2f3e0d"
@@ -34,7 +35,7 @@ def build(tmp_path):
             formats["disk.config"] = "raw"
         if formats:
             files.record_formats(formats)
-        builder = guestbuild.GuestBuilder(conf, NODE, lambda: virt_type)
+        builder = guestbuild.GuestBuilder(conf, NODE, lambda: virt_type, local.LocalDisks(conf))
         return builder.build(
             instance,
             factories.image_meta(**(properties or {})),

@@ -1,0 +1,170 @@
+"""Parents: images in the pool that disks are cloned from, one for all hosts.
+
+A parent is complete when it has its name, ``base.<what>``, and a protected snapshot;
+it never changes afterwards. It is written under the name ``base.<what>.part``, which
+only one process in the cluster can make: the others see its watcher, and wait. A
+part that nobody has open belongs to a dead process, and is begun again.
+"""
+
+import collections.abc
+import contextlib
+import logging
+import pathlib
+import time
+
+from nova_lite import concurrency
+from nova_lite import exceptions
+from nova_lite import locks
+from nova_lite.image import aging
+from nova_lite.virt import ceph
+
+LOG = logging.getLogger(__name__)
+
+PREFIX = "base."
+SNAPSHOT = "base"
+PART = ".part"
+LAST_USED_KEY = "nova_lite_last_used"
+"""Metadata of a parent: when, in seconds since the epoch."""
+
+WAIT_INTERVAL_S = 1.0
+ABANDONED_AFTER_S = 10.0
+"""How long a part may be without a watcher: it is not open yet, or nobody's."""
+
+Fill = collections.abc.Callable[[], contextlib.AbstractContextManager[pathlib.Path]]
+"""Gives the raw file with a parent's content, for as long as it is read."""
+
+
+class Parents:
+    """The parents in one pool.
+
+    :param minimum_age_s: how long one stays after its last use.
+    :param timeout_s: how long to wait for another host that makes one.
+    """
+
+    def __init__(
+        self, cluster: ceph.Cluster, pool: str, *, minimum_age_s: float, timeout_s: float
+    ) -> None:
+        self._cluster = cluster
+        self._pool = pool
+        self._minimum_age_s = minimum_age_s
+        self._timeout_s = timeout_s
+        self._locks = locks.Locks()
+
+    def snapshot_of(self, what: str) -> ceph.Snapshot:
+        """What is cloned of the parent ``what``."""
+        return ceph.Snapshot(self._pool, PREFIX + what, SNAPSHOT)
+
+    def find(self, what: str) -> int | None:
+        """The size in bytes of a parent that is there; it is young again."""
+        with self._cluster.pool(self._pool) as pool:
+            return self._find(pool, what)
+
+    def ensure(self, what: str, fill: Fill) -> int:
+        """The parent ``what``, made if it is not there; one import, whoever wants it.
+
+        :returns: bytes that were imported for this call.
+        :raises nova_lite.exceptions.CephError: another host takes too long.
+        """
+        with (
+            self._locks.hold(what, "make a parent"),
+            self._cluster.pool(self._pool) as pool,
+        ):
+            if not self._claim(pool, what):
+                return 0
+            part = PREFIX + what + PART
+            try:
+                return self._make(pool, what, fill)
+            except BaseException as error:
+                pool.discard(part, error)
+                raise
+
+    def remove_unused(self) -> tuple[set[str], aging.Report]:
+        """Remove parents without clones that nobody used for a while, and parts
+        whose maker died.
+
+        :returns: names of those with clones, and what was done.
+        """
+        in_use: set[str] = set()
+        report = aging.Report()
+        with self._cluster.pool(self._pool) as pool:
+            for image in pool.list_images(PREFIX):
+                try:
+                    report += self._look_at(pool, image, in_use)
+                except exceptions.RbdImageNotFound:
+                    continue
+        return in_use, report
+
+    def _find(self, pool: ceph.Pool, what: str) -> int | None:
+        image = PREFIX + what
+        if not pool.is_protected(image, SNAPSHOT):
+            return None
+        try:
+            pool.set_metadata(image, LAST_USED_KEY, str(int(time.time())))
+            return pool.size_bytes(image, SNAPSHOT)
+        except exceptions.RbdImageNotFound:
+            return None
+
+    def _claim(self, pool: ceph.Pool, what: str) -> bool:
+        """Whether it is ours to make: there is an empty part then."""
+        part = PREFIX + what + PART
+        end = time.monotonic() + self._timeout_s
+        watched = time.monotonic()
+        while self._find(pool, what) is None:
+            try:
+                pool.create(part, 0)
+            except exceptions.RbdImageExists:
+                now = time.monotonic()
+                if _is_watched(pool, part):
+                    watched = now
+                elif now - watched > ABANDONED_AFTER_S:
+                    LOG.warning("Removing %s, whose maker died", part)
+                    pool.remove(part)
+                    continue
+                if now > end:
+                    reason = f"{part} is being made for more than {self._timeout_s} s"
+                    raise exceptions.CephError(reason=reason) from None
+                LOG.debug("Waiting for who makes %s", part)
+                concurrency.sleep(WAIT_INTERVAL_S)
+                continue
+            if self._find(pool, what) is None:
+                return True
+            # It was finished between the look and the claim.
+            pool.remove(part)
+        return False
+
+    def _make(self, pool: ceph.Pool, what: str, fill: Fill) -> int:
+        image = PREFIX + what
+        with pool.writer(image + PART) as writer, fill() as path:
+            writer.resize(path.stat().st_size)
+            imported_bytes = writer.copy_from(path)
+            writer.snapshot(SNAPSHOT)
+            writer.set_metadata(LAST_USED_KEY, str(int(time.time())))
+            # While it is open: no other host may take it for abandoned.
+            pool.rename(image + PART, image)
+        LOG.info("Made %s/%s: %d bytes imported", self._pool, image, imported_bytes)
+        return imported_bytes
+
+    def _look_at(self, pool: ceph.Pool, image: str, in_use: set[str]) -> aging.Report:
+        if image.endswith(PART):
+            idle_s = time.time() - pool.created_at(image)
+            clones: list[ceph.Clone] = []
+        else:
+            idle_s = time.time() - float(pool.metadata(image, LAST_USED_KEY) or 0)
+            clones = pool.clones(image, SNAPSHOT)
+        used_bytes = pool.used_bytes(image)
+        if clones:
+            in_use.add(image)
+        if not clones and idle_s >= self._minimum_age_s:
+            # Cloned, or opened, since: it stays.
+            with contextlib.suppress(exceptions.RbdImageBusy, exceptions.RbdImageHasClones):
+                pool.remove(image)
+                return aging.Report(removed=(image,), removed_bytes=used_bytes)
+        return aging.Report(kept=(image,), kept_bytes=used_bytes)
+
+
+def _is_watched(pool: ceph.Pool, image: str) -> bool:
+    try:
+        return bool(pool.use(image).watchers)
+    except exceptions.RbdImageNotFound:
+        # Finished or removed just now: look again.
+        return True
