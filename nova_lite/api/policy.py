@@ -36,6 +36,7 @@ RESOURCES = (
     "quota_sets",
     "servers",
     "services",
+    "storage_trace",
     "volume_attachments",
 )
 

@@ -50,9 +50,9 @@ def _device(device: View) -> collections.abc.Iterator[str]:
     yield f"{device['device'] or '(no name yet)'}  {kind}{root}{phase}{fate}"
     for name, show in _SOURCES.items():
         if device[name] is not None:
-            yield f"  {name.replace('host_connected', 'host'):<10}{show(device[name])}"
+            yield f"  {name.replace('host_connected', 'host'):<11}{show(device[name])}"
     if device["volume"] and device["guest"] is None:
-        yield f"  {'guest':<10}does not have it"
+        yield f"  {'guest':<11}does not have it"
     yield from _disagreements(device["disagreements"])
 
 

@@ -456,7 +456,13 @@ class FakeInventory(_Part, interface.InventoryOps):
     def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
         """The names of the files."""
         return [
-            objects.InventoryFolder(instance_uuid=uuid, files=sorted(disks.values()))
+            objects.InventoryFolder(
+                instance_uuid=uuid,
+                files=sorted(disks.values()),
+                leftovers=sorted(
+                    name for name in disks.values() if name.endswith(durable.TEMPORARY_SUFFIX)
+                ),
+            )
             for uuid, disks in self.world.local_disks.items()
             if instance_uuid in (None, uuid)
         ]

@@ -75,6 +75,8 @@ def _volume_status(all_facts: facts.Facts) -> finding.Yields:
         attachment = (all_facts.attachments or {}).get(device.attachment_id)
         if volume is None or attachment is None or attachment.status != "attached":
             continue
+        if (attachment.instance_uuid, attachment.volume_id) != (server.uuid, volume.id):
+            continue
         if device.phase != states.DevicePhase.COMPLETE or _is_migrating(volume):
             continue
         if volume.status in WRONG_FOR_USED:

@@ -1,8 +1,7 @@
 """Images in Ceph, as an audit or a trace wants to know them."""
 
+import collections
 import collections.abc
-import itertools
-import operator
 
 from oslo_config import cfg
 
@@ -35,21 +34,22 @@ class RbdInventory:
     def of_guest(self, sources: collections.abc.Iterable[str]) -> list[objects.InventoryImage]:
         """Where the images ``pool/image`` come from, and who has them open. One that
         is gone, or that the key does not open, is told by its name only."""
-        names = sorted({(pool, image) for pool, _, image in map(_parted, sources) if image})
+        by_pool: dict[str, set[str]] = collections.defaultdict(set)
+        for source in sources:
+            pool_name, _, image = source.partition("/")
+            by_pool[pool_name].add(image)
         found = []
-        for pool_name, images in itertools.groupby(names, key=operator.itemgetter(0)):
+        for pool_name, images in sorted(by_pool.items()):
             try:
                 with self._cluster.pool(pool_name) as pool:
-                    found += [_looked_at(pool, image) for _, image in images]
+                    found += [_looked_at(pool, image) for image in sorted(images)]
             except exceptions.CephUnavailable:
                 raise
             except exceptions.CephError:
-                found += [objects.InventoryImage(pool=p, name=i) for p, i in images]
+                found += [
+                    objects.InventoryImage(pool=pool_name, name=image) for image in sorted(images)
+                ]
         return found
-
-
-def _parted(source: str) -> tuple[str, str, str]:
-    return source.partition("/")
 
 
 def _looked_at(pool: ceph.Pool, image: str) -> objects.InventoryImage:

@@ -88,6 +88,11 @@ class Scene:
         body = {"attachment": {"volume_uuid": volume_id, "instance_uuid": server_id}}
         return str(self.world.cinder("POST", "/attachments", body)["attachment"]["id"])
 
+    def delete_in_cinder(self, attachment_id: str) -> None:
+        """As a service may, and a user may not while a server has the volume."""
+        client = self.world.collector().cinder
+        client.delete_attachment(context.admin_context(), attachment_id)
+
     def deleted_server(self) -> str:
         """A server that existed; its id."""
         server_id = self.world.boot(image=self.world.image())
@@ -211,7 +216,7 @@ def leftover_files(scene: Scene) -> None:
 
 @seed
 def volume_missing(scene: Scene) -> None:
-    scene.world.cinder("DELETE", f"/attachments/{scene.device().attachment_id}")
+    scene.delete_in_cinder(scene.device().attachment_id)
     scene.world.cinder("DELETE", f"/volumes/{scene.volume_id}")
     scene.world.wait(
         lambda: scene.world.volume_status(scene.volume_id) is None, "the volume to be gone"
@@ -220,7 +225,7 @@ def volume_missing(scene: Scene) -> None:
 
 @seed
 def attachment_missing(scene: Scene) -> None:
-    scene.world.cinder("DELETE", f"/attachments/{scene.device().attachment_id}")
+    scene.delete_in_cinder(scene.device().attachment_id)
 
 
 @seed
@@ -244,14 +249,14 @@ def attachment_shared(scene: Scene) -> None:
         for item in scene.world.cinder("GET", "/attachments?all_tenants=1")["attachments"]
         if item["volume_id"] == scene.volume_id
     ]
-    scene.world.cinder("DELETE", f"/attachments/{mine[0]}")
+    scene.delete_in_cinder(mine[0])
 
 
 @seed
 def attachment_not_completed(scene: Scene) -> None:
     """A second attachment took the place of the first one and was never completed."""
     attachment_id = scene.attach_in_cinder(scene.server_id, scene.volume_id)
-    scene.world.cinder("DELETE", f"/attachments/{scene.device().attachment_id}")
+    scene.delete_in_cinder(scene.device().attachment_id)
     scene.set_device(attachment_id=attachment_id)
 
 

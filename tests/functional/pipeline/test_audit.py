@@ -10,6 +10,7 @@ from nova_lite.audit import kinds
 from nova_lite.audit import looks
 from nova_lite.audit import repair
 from nova_lite.audit import report
+from nova_lite.db.queries import audit as audit_queries
 from nova_lite.db.queries import operations
 from tests.fixtures import pipeline
 from tests.functional.pipeline import drift
@@ -104,7 +105,7 @@ def test_a_repair_that_fails_says_why(scene: drift.Scene) -> None:
     drift.attachment_of_nobody(scene)
     world = scene.world
     result = world.audit()
-    world.cinder_fault("attachment-delete", "fail", status=409)
+    world.cinder_fault("attachments.delete", "fail", status=409)
     collector = world.collector()
     done = repair.Repairer(collector).repair(result.findings, set(repair.REPAIRABLE))
     assert done[0].error
@@ -150,16 +151,23 @@ def test_a_busy_system_is_clean(world: pipeline.World) -> None:
     stop: list[bool] = []
     rounds: list[int] = []
 
+    def at_rest(server_id: str) -> bool:
+        with world.database.cell.read() as tx:
+            running = audit_queries.busy_servers(tx)
+        return server_id not in running
+
+    def go_round(volume_id: str) -> None:
+        server_id = world.boot(image=image_id)
+        world.attach(server_id, volume_id)
+        world.wait(lambda: at_rest(server_id), "the attach")
+        world.detach(server_id, volume_id)
+        world.wait(lambda: world.volume_status(volume_id) == "available", "the detach")
+        world.delete(server_id)
+        world.delete(world.boot(pipeline.new_root(image_id)))
+
     def work(volume_id: str) -> None:
         while not stop:
-            server_id = world.boot(image=image_id)
-            world.attach(server_id, volume_id)
-            world.wait(lambda: world.volume_status(volume_id) == "in-use", "the attach")
-            world.detach(server_id, volume_id)
-            world.wait(lambda: world.volume_status(volume_id) == "available", "the detach")
-            world.delete(server_id)
-            root = world.boot(pipeline.new_root(image_id))
-            world.delete(root)
+            go_round(volume_id)
             rounds.append(1)
 
     workers = [concurrency.spawn(work, volume_id) for volume_id in volumes]
