@@ -34,7 +34,7 @@ def test_every_kind_has_a_seed() -> None:
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_drift_is_found_and_nothing_else(scene: drift.Scene, kind: str) -> None:
-    """D1, D16, D18, D20, D24, D31."""
+    """D1, D16, D18, D20, D24, D31; and what can be repaired is."""
     drift.SEEDS[kind](scene)
     result = scene.world.audit()
     assert set(found_in(result)) == {kind}, report.text(result)
@@ -43,14 +43,12 @@ def test_drift_is_found_and_nothing_else(scene: drift.Scene, kind: str) -> None:
     shown = report.text(result)
     assert all(len(line) <= report.WIDTH for line in shown.splitlines()), shown
     assert kind in json.dumps(report.json_value(result))
+    if kind in repair.REPAIRABLE:
+        check_repair(scene.world, result, kind)
 
 
-@pytest.mark.parametrize("kind", repair.REPAIRABLE)
-def test_a_repair_is_whole(scene: drift.Scene, kind: str) -> None:
-    """And a second audit finds nothing; what was done is in the server's journal."""
-    drift.SEEDS[kind](scene)
-    world = scene.world
-    result = world.audit()
+def check_repair(world: pipeline.World, result: looks.Result, kind: str) -> None:
+    """A second audit finds nothing; what was done is in the server's journal."""
     repairer = repair.Repairer(world.collector())
     done = repairer.repair(result.findings, {kind})
     assert [each.error for each in done] == [None] * len(result.findings)
@@ -84,6 +82,28 @@ def test_a_silent_host_is_no_proof(scene: drift.Scene) -> None:
     assert sorted(found_in(result)) == ["attachment-of-nobody", "host-silent"]
     done = repair.Repairer(scene.world.collector()).repair(result.findings, set(repair.REPAIRABLE))
     assert [each.error for each in done] == ["this one needs a person to decide"]
+
+
+def test_a_host_that_does_not_answer_is_named(scene: drift.Scene) -> None:
+    scene.world.hosts["b"].service._server.stop()
+    assert found_in(scene.world.audit()) == ["host-silent"]
+
+
+def test_the_conductor_audits_by_itself(
+    scene: drift.Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It logs how many findings of which kind there are, and repairs nothing."""
+    audits = scene.world.conductor.service.audits
+    with caplog.at_level("INFO", logger="nova_lite.conductor.audits"):
+        assert audits.run().is_clean
+        drift.power_state(scene)
+        drift.allocation_of_nobody(scene)
+        audits._pause_s = 0.0
+        audits.run()
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0] == "Audit: nothing disagrees"
+    assert messages[-1].startswith("Audit: 1 power-state, 1 allocation-of-nobody.")
+    assert len(scene.world.audit().findings) == 2
 
 
 def test_a_finding_that_went_by_itself_is_not_repaired(scene: drift.Scene) -> None:
