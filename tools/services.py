@@ -418,12 +418,17 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def main() -> int:
-    """Run the command; 1 if a service failed, 3 if one asked for does not run."""
-    arguments = _arguments()
+def raise_open_files_limit() -> None:
+    """For the daemons, which inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def main() -> int:
+    """Run the command; 1 if a service failed, 3 if one asked for does not run."""
+    arguments = _arguments()
+    raise_open_files_limit()
     options = Options(
         ports={
             name: int(port) for name, _, port in (item.partition("=") for item in arguments.port)

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import time
 import typing
 
 LOOPBACK = "127.0.0.1"
+PORTS = (10240, 32768)
 STOP_TIMEOUT_S = 20.0
 
 
@@ -46,10 +48,15 @@ def started_ticks(pid: int) -> int | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback address nobody listens on now.
+
+    It is below those that the kernel gives to outgoing connections: one of these
+    could take it before the daemon that it was chosen for has started.
+    """
+    while True:
+        port = random.randrange(*PORTS)
+        if port_is_free(port):
+            return port
 
 
 def port_is_free(port: int) -> bool:

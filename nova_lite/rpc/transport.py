@@ -30,6 +30,11 @@ COMPUTE_TOPIC = "nova-lite-compute"
 # for an acknowledgement, and a message that comes is handled at once either way.
 amqpdriver.ACK_REQUEUE_EVERY_SECONDS_MIN = 0.25
 
+# Ours are durable. In the library's default one, which every service uses that names
+# none, a service with other queues than ours could not connect any more (406
+# PRECONDITION_FAILED), or we could not.
+oslo_messaging.set_transport_defaults(control_exchange="nova-lite")
+
 SENDING_CONNECTIONS = 10
 """A connection is busy until the broker has confirmed one message, and then free;
 the library's 30 of them cost a daemon 4 MB of buffers after a burst."""

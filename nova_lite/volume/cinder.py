@@ -449,7 +449,8 @@ class CinderClient:
         endpoint = self._service.endpoint(ctxt)
         root = re.sub(r"/v3(/.*)?$", "/v3", endpoint) + "/"
         try:
-            response = self._service.request(ctxt, "GET", root, authenticated=False)
+            # With a token: Cinder asks for one even here.
+            response = self._service.request(ctxt, "GET", root)
             versions = response.json()["versions"]
             newest = max(
                 tuple(int(part) for part in version["version"].split("."))

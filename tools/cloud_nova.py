@@ -1,0 +1,199 @@
+"""nova_lite's four daemons as users of the real services."""
+
+import pathlib
+import tempfile
+import typing
+
+from cloud_service import CloudService
+from cloud_service import ini_text
+from cloud_service import output_of
+from cloud_service import Sections
+from cloud_service import write_private
+from cloud_services import ceph_conf
+from supervised import program
+from supervised import ServiceFailed
+
+CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+COMPUTE_HOST = "compute-1"
+CEPH_USERS = ("client.cinder", "client.nova")
+
+
+class LibvirtSecrets(CloudService):
+    """The keys with which QEMU opens disks in Ceph; libvirt keeps them."""
+
+    name = "secrets"
+    needs = ("libvirt", "ceph")
+
+    def start(self) -> str:
+        """Define them, each under the UUID that Cinder or nova_lite tells."""
+        if self.running():
+            return "are defined already"
+        self.launch()
+        self.facts["env"] = self.env()
+        self.work.save(self.name, self.facts)
+        return "defined"
+
+    def launch(self) -> None:
+        """Through files: a command's arguments can be read by everybody."""
+        for user in CEPH_USERS:
+            uuid = self.secrets.uuid(user)
+            key = output_of(
+                [
+                    *(program("ceph-authtool"), "--print-key", "--name", user),
+                    str(ceph_conf(self).with_name(f"ceph.{user}.keyring")),
+                ]
+            )
+            with tempfile.NamedTemporaryFile("w", suffix=".xml") as definition:
+                definition.write(
+                    "<secret ephemeral='no' private='yes'>"
+                    f"<uuid>{uuid}</uuid><usage type='ceph'>"
+                    f"<name>{user} of {self.work.path}</name></usage></secret>"
+                )
+                definition.flush()
+                self._virsh("secret-define", definition.name)
+            with tempfile.NamedTemporaryFile("w") as value:
+                value.write(key.strip())
+                value.flush()
+                self._virsh("secret-set-value", uuid, "--file", value.name)
+
+    def stop(self) -> str:
+        """Undefine them."""
+        try:
+            for uuid in self._defined():
+                self._virsh("secret-undefine", uuid)
+        except ServiceFailed:
+            return "not removed: libvirt does not answer"
+        finally:
+            self.work.forget(self.name)
+        return "undefined"
+
+    def running(self) -> bool:
+        """Whether libvirt knows them all."""
+        try:
+            return len(self._defined()) == len(CEPH_USERS)
+        except ServiceFailed:
+            return False
+
+    def env(self) -> dict[str, str]:
+        """Their UUIDs; the keys are nobody's business."""
+        return {
+            f"REALCLOUD_SECRET_{user.partition('.')[2].upper()}": self.secrets.uuid(user)
+            for user in CEPH_USERS
+        }
+
+    def _defined(self) -> list[str]:
+        listed = self._virsh("secret-list").split()
+        return [uuid for uuid in map(self.secrets.uuid, CEPH_USERS) if uuid in listed]
+
+    @staticmethod
+    def _virsh(*words: str) -> str:
+        return output_of([program("virsh"), "-c", "qemu:///system", "--quiet", *words])
+
+
+class NovaDaemon(CloudService):
+    """One of nova_lite's daemons, from this checkout."""
+
+    needs: typing.ClassVar[tuple[str, ...]] = ("nova-conductor",)
+
+    def launch(self) -> None:
+        """With the configuration that the conductor's service wrote."""
+        self.spawn(
+            [*self.argv(self.name.removeprefix("nova-"))],
+            cwd=CHECKOUT,
+            env=self.system_environ() | {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"},
+        )
+
+    def answers(self) -> bool:
+        """It says so when it serves."""
+        return "READY" in self.log.read_text(errors="replace").split()
+
+    def argv(self, command: str) -> list[str]:
+        """One of nova_lite's programs with this cloud's configuration."""
+        python = CHECKOUT / ".venv" / "bin" / "python"
+        if not python.exists():
+            raise ServiceFailed("there is no .venv in the checkout; run: tools/install")
+        return [str(python), "-m", f"nova_lite.cmd.{command}", "--config-file", str(self.conf)]
+
+    @property
+    def conf(self) -> pathlib.Path:
+        """One file for the four."""
+        return self.work.path / "nova" / "nova_lite.conf"
+
+
+class NovaConductor(NovaDaemon):
+    """The first of the four: it writes the configuration and makes the tables."""
+
+    name = "nova-conductor"
+    needs = ("rabbitmq", "mariadb")
+
+    def launch(self) -> None:
+        """Configuration, tables, daemon."""
+        self.conf.parent.mkdir(exist_ok=True)
+        write_private(self.conf, ini_text(self._configuration()))
+        self.run(
+            [*self.argv("manage"), "db", "sync"],
+            cwd=CHECKOUT,
+            env=self.system_environ() | {"PYTHONPATH": str(CHECKOUT)},
+        )
+        super().launch()
+
+    def env(self) -> dict[str, str]:
+        """For nova-lite-manage, and for tests that look behind the API."""
+        return {
+            "REALCLOUD_NOVA_CONF": str(self.conf),
+            "REALCLOUD_NOVA_STATE": str(self.conf.parent / "state"),
+        }
+
+    def _configuration(self) -> Sections:
+        return {
+            "DEFAULT": {
+                "debug": True,
+                "host": COMPUTE_HOST,
+                "state_path": self.conf.parent / "state",
+                "transport_url": self.transport_url(),
+                "report_interval_s": 2,
+            },
+            "oslo_messaging_rabbit": {"rabbit_quorum_queue": True},
+            "database": {
+                "api_connection": self.database_url("nova_lite_api"),
+                "connection": self.database_url("nova_lite_cell"),
+            },
+            "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
+            "keystone_authtoken": self._token_checks(),
+            "service_user": {
+                option: value
+                for option, value in self.credentials("nova").items()
+                if option not in ("auth_type", "region_name")
+            },
+        }
+
+    def _token_checks(self) -> dict[str, object]:
+        checks = self.token_checks("nova")
+        # Its client library is no dependency of ours; tokens are remembered in the process.
+        del checks["memcached_servers"]
+        return checks
+
+
+class NovaScheduler(NovaDaemon):
+    """Chooses hosts."""
+
+    name = "nova-scheduler"
+
+
+class NovaCompute(NovaDaemon):
+    """Runs guests with QEMU."""
+
+    name = "nova-compute"
+    needs = ("nova-conductor", "libvirt", "ceph", "secrets")
+
+
+class NovaApi(NovaDaemon):
+    """The compute API of the catalog."""
+
+    name = "nova-api"
+    port_names = ("port",)
+    type = "compute"
+    path = "/v2.1"
+
+
+NOVA: tuple[type[CloudService], ...] = (NovaConductor, NovaScheduler, NovaCompute, NovaApi)
