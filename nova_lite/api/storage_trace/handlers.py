@@ -3,6 +3,7 @@ and who has it, for administrators. Ours: Nova has no such resource."""
 
 import typing
 
+from nova_lite import exceptions
 from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.servers import load
@@ -13,7 +14,10 @@ from nova_lite.api.storage_trace import schemas
 @validation.answers({200: schemas.SHOWN})
 def show(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``GET …/nova-lite-storage-trace``; asks Cinder, Glance and the host."""
-    req.authorize(policy.SHOW, load.target(load.instance(req, server_id)))
+    server = load.instance(req, server_id)
+    req.authorize(policy.SHOW, load.target(server))
+    if server.id is None:
+        raise exceptions.Conflict(reason=f"Instance {server_id} is not built yet")
     # Imported here: few requests want it.
     from nova_lite.audit import collect
     from nova_lite.audit import trace
