@@ -48,6 +48,8 @@ class FakeGuest:
     backed_by: dict[str, str] = dataclasses.field(default_factory=dict)
     """A volume's id -> id of the connection that its data are behind: another one
     when they were moved."""
+    undefined: list[str] = dataclasses.field(default_factory=list)
+    """Ids of the volumes that it has and will not have after its next start."""
 
     @property
     def is_running(self) -> bool:
@@ -444,6 +446,9 @@ class FakeVolumes(_Part, interface.VolumeOps):
         guest = self.world.guest(instance_uuid)
         volume_id = naming.volume_id_of(device["connection_info"])
         if volume_id in guest.volumes:
+            if volume_id in guest.undefined:
+                guest.undefined.remove(volume_id)
+                self.world.save()
             return
         guest.backed_by[volume_id] = _connected(self.world, device, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
@@ -574,6 +579,51 @@ class FakeHost(_Part, interface.HostOps):
         return identity.node_uuid(self._conf.state_path)
 
 
+class FakeInventory(_Part, interface.InventoryOps):
+    """The world, as it is."""
+
+    part = "inventory"
+
+    @faults.injectable
+    def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
+        """All guests, or one."""
+        return [
+            _counted(self.world, uuid, guest)
+            for uuid, guest in self.world.guests.items()
+            if instance_uuid in (None, uuid)
+        ]
+
+    @faults.injectable
+    def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
+        """The names of the files."""
+        return [
+            objects.InventoryFolder(
+                instance_uuid=uuid,
+                files=sorted(disks.values()),
+                leftovers=sorted(
+                    name for name in disks.values() if name.endswith(durable.TEMPORARY_SUFFIX)
+                ),
+            )
+            for uuid, disks in self.world.local_disks.items()
+            if instance_uuid in (None, uuid)
+        ]
+
+    @faults.injectable
+    def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
+        """As remembered."""
+        return [
+            objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
+            for volume_id, users in self.world.connected.items()
+            for user in users
+            if instance_uuid in (None, user)
+        ]
+
+    @faults.injectable
+    def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
+        """There is no Ceph."""
+        return []
+
+
 class FakeDriver:
     """The whole driver: an :class:`nova_lite.virt.interface.Driver`.
 
@@ -599,10 +649,36 @@ class FakeDriver:
         self.volumes = FakeVolumes(conf, self.world, self.faults)
         self.consoles = FakeConsoles(self.world, self.faults)
         self.host = FakeHost(conf, self.world, self.faults)
+        self.inventory = FakeInventory(self.world, self.faults)
 
 
 def _info(instance_uuid: str, guest: FakeGuest) -> interface.GuestInfo:
     return interface.GuestInfo(instance_uuid, guest.name, guest.power_state)
+
+
+def _counted(world: World, instance_uuid: str, guest: FakeGuest) -> objects.InventoryGuest:
+    kept = world.local_disks.get(instance_uuid, {}).values()
+    config_drive = [naming.CONFIG_DRIVE] if instance_uuid in world.config_drives else []
+    local = [
+        objects.InventoryDisk(
+            device=target,
+            source=f"{instance_uuid}/{file_name}",
+            is_missing=file_name not in (*kept, *config_drive),
+        )
+        for target, file_name in guest.local_disks.items()
+    ]
+    volumes = [
+        objects.InventoryDisk(device=target, serial=volume_id, source=f"volume-{volume_id}")
+        for volume_id, target in guest.volumes.items()
+    ]
+    runs = guest.power_state in (states.PowerState.RUNNING, states.PowerState.PAUSED)
+    return objects.InventoryGuest(
+        instance_uuid=instance_uuid,
+        name=guest.name,
+        power_state=int(guest.power_state),
+        live=local + volumes if runs else None,
+        defined=local + [disk for disk in volumes if disk.serial not in guest.undefined],
+    )
 
 
 def _boot_order(

@@ -502,6 +502,33 @@ class HostOps(abc.ABC):
         """The stored identity of this compute node (survives a host rename)."""
 
 
+class InventoryOps(abc.ABC):
+    """What is here, whoever thinks otherwise: for audits. Nothing is changed, and
+    no connection information is told.
+
+    :raises nova_lite.exceptions.NovaLiteError: of every method: that part cannot
+        be read now.
+    """
+
+    @abc.abstractmethod
+    def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
+        """The guests of this node, or one of them, with their disks both as they
+        run and as they are defined."""
+
+    @abc.abstractmethod
+    def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
+        """What servers have in this host's own storage."""
+
+    @abc.abstractmethod
+    def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
+        """The volumes this host is connected to, and for whom."""
+
+    @abc.abstractmethod
+    def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
+        """Disks of servers in Ceph; of one server also its volumes, and who has
+        them open."""
+
+
 class Driver(typing.Protocol):
     """A whole driver: its parts and what they can do."""
 
@@ -540,3 +567,7 @@ class Driver(typing.Protocol):
     @property
     def host(self) -> HostOps:
         """The host itself."""
+
+    @property
+    def inventory(self) -> InventoryOps:
+        """What is on the host."""

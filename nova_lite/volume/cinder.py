@@ -24,6 +24,9 @@ WANTED_VERSIONS = ((3, 71), (3, 69), (3, 48), (3, 44), (3, 0))
 ATTACHMENTS_VERSION = (3, 44)
 RETRY_DELAY_S = 0.2
 TYPES_PAGE = 1000
+LIST_PAGE = 1000
+"""Cinder's own limit, unless its administrator has chosen a smaller one."""
+LIST_ATTEMPTS = 3
 
 # Of a volume that has been moved once, or never.
 _NOT_MIGRATING = frozenset({None, "", "none", "deleting", "error", "success"})
@@ -66,7 +69,10 @@ class Volume:
     snapshot_id: str | None = None
     migration_status: str | None = None
     """Shown to administrators only."""
+    project_id: str | None = None
+    """Told to administrators only."""
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    updated_at: str | None = None
 
     @property
     def is_migrating(self) -> bool:
@@ -286,6 +292,10 @@ class CinderClient:
         body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
         return [_volume(item) for item in body["volumes"]]
 
+    def list_all_volumes(self, ctxt: context.RequestContext) -> list[Volume]:
+        """Every volume of every project; for administrators."""
+        return [_volume(item) for item in self._pages(ctxt, "/volumes/detail", "volumes")]
+
     def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """Order a volume's deletion."""
         self._call(ctxt, "DELETE", f"/volumes/{volume_id}", _no_volume(volume_id))
@@ -386,6 +396,13 @@ class CinderClient:
         body = self._call(ctxt, "GET", "/attachments/detail", _no_attachment("any"), params=params)
         return [_attachment(item) for item in body["attachments"]]
 
+    def list_all_attachments(self, ctxt: context.RequestContext) -> list[Attachment]:
+        """Every attachment of every project, without its connection information;
+        none where Cinder is too old to have any. For administrators."""
+        if not self.supports_attachments(ctxt):
+            return []
+        return [_attachment(item) for item in self._pages(ctxt, "/attachments", "attachments")]
+
     # Detaching, both flows
 
     def begin_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
@@ -470,6 +487,34 @@ class CinderClient:
             raise exceptions.RemoteServiceError(
                 service="Cinder", reason=f"{what} can only be ordered with its owner's token"
             )
+
+    def _pages(
+        self, ctxt: context.RequestContext, path: str, collection: str
+    ) -> list[dict[str, typing.Any]]:
+        """All items of a collection, oldest first: what is added meanwhile comes
+        last. Begins again when the item that a page ends with is gone."""
+        for attempt in range(1, LIST_ATTEMPTS + 1):
+            try:
+                return self._all_pages(ctxt, path, collection)
+            except (exceptions.NotFound, exceptions.InvalidVolume):
+                if attempt == LIST_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _all_pages(
+        self, ctxt: context.RequestContext, path: str, collection: str
+    ) -> list[dict[str, typing.Any]]:
+        params = {"all_tenants": "1", "limit": str(LIST_PAGE), "sort": "created_at:asc"}
+        found: list[dict[str, typing.Any]] = []
+        while True:
+            body = self._call(ctxt, "GET", path, _no_volume("any"), params=params)
+            items = body[collection]
+            if not items:
+                # A short page may be the administrator's limit, so only an empty
+                # one is the end: attachments have no link to the next page.
+                return found
+            found += items
+            params["marker"] = items[-1]["id"]
 
     def _action(
         self,
@@ -622,7 +667,9 @@ def _volume(body: dict[str, typing.Any]) -> Volume:
         name=body.get("name"),
         snapshot_id=body.get("snapshot_id"),
         migration_status=body.get("migration_status"),
+        project_id=body.get("os-vol-tenant-attr:tenant_id"),
         metadata=dict(body.get("metadata") or {}),
+        updated_at=body.get("updated_at"),
     )
 
 
