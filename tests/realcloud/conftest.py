@@ -8,6 +8,7 @@ import typing
 import openstack
 import pytest
 
+from tests.realcloud import canaries
 from tests.realcloud import cloud as clouds
 from tests.realcloud import lab as labs
 from tests.realcloud import leftovers
@@ -34,6 +35,18 @@ def cloud() -> collections.abc.Iterator[clouds.Cloud]:
         pytest.skip("no cloud is up (tools/test --real brings one up)")
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_told(cloud: clouds.Cloud) -> collections.abc.Iterator[None]:
+    """After all tests: no secret of this cloud, and no token, is in nova_lite's logs or
+    databases, or was among the arguments of a process."""
+    with canaries.CommandLines() as command_lines:
+        yield
+    watched = canaries.Canaries(cloud)
+    found = watched.in_logs() | watched.in_databases()
+    found |= watched.found_in("a command line", command_lines.text())
+    assert not found
 
 
 @dataclasses.dataclass(frozen=True)
