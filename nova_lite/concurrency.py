@@ -93,6 +93,13 @@ def in_native_thread(
     return typing.cast(R, eventlet.tpool.execute(function, *args, **kwargs))
 
 
+def native_lock() -> contextlib.AbstractContextManager[bool]:
+    """A lock between native threads. Only for what runs in :func:`in_native_thread`:
+    a green thread that waits for it would stop all the others."""
+    lock = eventlet.patcher.original("threading").Lock()
+    return typing.cast(contextlib.AbstractContextManager[bool], lock)
+
+
 def sleep(seconds: float) -> None:
     """Let others run for ``seconds``."""
     eventlet.sleep(seconds)

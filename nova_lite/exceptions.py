@@ -256,6 +256,13 @@ class HypervisorError(NovaLiteError):
     is_for_users = False
 
 
+class VolumeNotConnected(NovaLiteError):
+    """This host could not be connected to a volume, or disconnected from it."""
+
+    template = "The host failed with a volume by {transport}: {reason}"
+    is_for_users = False
+
+
 class UnsupportedByDriver(NovaLiteError):
     """The hypervisor driver lacks the capability."""
 

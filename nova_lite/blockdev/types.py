@@ -27,6 +27,7 @@ from nova_lite.virt import interface
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
 from nova_lite.volume import flow
+from nova_lite.volume import keys
 from nova_lite.volume import removal
 
 LOG = logging.getLogger(__name__)
@@ -146,7 +147,8 @@ class VolumeDisk(BlockDevice):
             once the host is connected.
         """
         recorded = _Recorded(self._volumes, functools.partial(task.save_device, self.bdm))
-        way = flow.flow_for(task.ctxt, self.bdm, self._host.cinder, recorded)
+        volume_keys = keys.VolumeKeys(self._host.conf)
+        way = flow.flow_for(task.ctxt, self.bdm, self._host.cinder, recorded, volume_keys)
         with task.step("connect_volume", doing):
             self._connect(task, way)
         if before_plug is not None:
@@ -294,9 +296,14 @@ class _Recorded:
         self._volumes = volumes
         self._save = save
 
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         self._save()
-        self._volumes.connect(connection_info, instance_uuid)
+        self._volumes.connect(connection_info, instance_uuid, encryption)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         self._volumes.disconnect(connection_info, instance_uuid)

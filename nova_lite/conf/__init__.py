@@ -22,6 +22,7 @@ SECTIONS = (
     "fake",
     "glance",
     "image_cache",
+    "key_manager",
     "libvirt",
     "quota",
     "rpc",

@@ -27,6 +27,7 @@ from nova_lite.virt import identity
 from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt import sizes
+from nova_lite.volume import keys
 
 HYPERVISOR_VERSION = 1_000_000
 
@@ -316,8 +317,19 @@ class FakeVolumes(_Part, interface.VolumeOps):
         return naming.host_connector(self._conf)
 
     @faults.injectable
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
-        """Remember the volume's id and its user."""
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
+        """Remember the volume's id and its user.
+
+        :raises nova_lite.exceptions.InvalidVolume: it is encrypted, and nothing
+            was given that opens it.
+        """
+        if connection_info.get("data", {}).get("encrypted") and encryption is None:
+            raise exceptions.InvalidVolume(reason="it is encrypted, and nothing opens it")
         users = self.world.connected.setdefault(naming.volume_id_of(connection_info), [])
         if instance_uuid not in users:
             users.append(instance_uuid)

@@ -19,6 +19,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite.image import aging
 from nova_lite.virt import capabilities
+from nova_lite.volume import keys
 
 ConnectionInfo = dict[str, typing.Any]
 """Cinder's ``connection_info``: ``driver_volume_type``, ``data``, ``serial``."""
@@ -316,9 +317,22 @@ class VolumeOps(abc.ABC):
         """This host's connector for Cinder (``host``, ``ip``, ``initiator``, ...)."""
 
     @abc.abstractmethod
-    def connect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+    def connect(
+        self,
+        connection_info: ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         """Prepare the host (log in, map, check the file) for a server, which is
-        recorded as a user of the connection. Connected is success."""
+        recorded as a user of the connection. Connected is success.
+
+        What the host finds out (``device_path``, ``multipath_id``) is added to
+        ``connection_info['data']``; the caller keeps it for the later calls.
+
+        :param encryption: of an encrypted volume. Without it a volume whose
+            ``data.encrypted`` is true is refused: no guest ever gets ciphertext.
+        :raises nova_lite.exceptions.InvalidVolume: no host of this kind can use it.
+        """
 
     @abc.abstractmethod
     def disconnect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:

@@ -65,6 +65,17 @@ class Volume:
 
 
 @dataclasses.dataclass(frozen=True)
+class VolumeEncryption:
+    """How a volume is encrypted. The key itself is the key manager's."""
+
+    key_id: str
+    provider: str
+    """``luks``, for example."""
+    control_location: str
+    """``front-end``: the host decrypts; ``back-end``: the storage does."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Snapshot:
     """A snapshot of a volume."""
 
@@ -119,6 +130,20 @@ class CinderClient:
         """One volume."""
         body = self._call(ctxt, "GET", f"/volumes/{volume_id}", _no_volume(volume_id))
         return _volume(body["volume"])
+
+    def get_encryption(
+        self, ctxt: context.RequestContext, volume_id: str
+    ) -> VolumeEncryption | None:
+        """How a volume is encrypted, or None if it is not."""
+        path = f"/volumes/{volume_id}/encryption"
+        body = self._call(ctxt, "GET", path, _no_volume(volume_id)) or {}
+        if not body.get("encryption_key_id"):
+            return None
+        return VolumeEncryption(
+            key_id=body["encryption_key_id"],
+            provider=str(body.get("provider")),
+            control_location=str(body.get("control_location")),
+        )
 
     def get_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> Snapshot:
         """One snapshot."""

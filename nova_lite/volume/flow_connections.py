@@ -16,6 +16,7 @@ from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector as seam
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 
 LOG = logging.getLogger(__name__)
 
@@ -23,9 +24,15 @@ LOG = logging.getLogger(__name__)
 class ConnectionsFlow:
     """:class:`nova_lite.volume.flow.AttachFlow` with Cinder's legacy calls."""
 
-    def __init__(self, client: cinder.CinderClient, volumes: host_side.HostVolumes | None) -> None:
+    def __init__(
+        self,
+        client: cinder.CinderClient,
+        volumes: host_side.HostVolumes | None,
+        volume_keys: keys.VolumeKeys | None,
+    ) -> None:
         self._cinder = client
         self._volumes = volumes
+        self._keys = volume_keys
 
     def reserve(
         self,
@@ -57,13 +64,13 @@ class ConnectionsFlow:
     ) -> None:
         """Initialise the connection, and connect the host."""
         volume = self._cinder.get_volume(ctxt, bdm.volume_id)
-        host_side.refuse_encrypted(volume)
+        encryption = host_side.encryption_of(ctxt, self._cinder, self._keys, volume)
         with seam.guard_connection(volume):
             if host_side.must_export(bdm):
                 info = self._export(ctxt, bdm, connector)
                 host_side.record(bdm, info | {"connector": connector}, volume)
             bdm.device_name = mountpoint
-            host_side.connect(self._volumes, bdm)
+            host_side.connect(self._volumes, bdm, encryption)
 
     def complete(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
         """Attach the volume to the server; attached already is success."""

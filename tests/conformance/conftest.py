@@ -12,20 +12,26 @@ import pytest
 
 from nova_lite import concurrency
 from nova_lite import conf as conf_module
+from nova_lite.virt import ceph
 from nova_lite.virt import interface
 from nova_lite.virt import load
+from nova_lite.virt.libvirt.disks import parents
 from tests.conformance import factories
 
 LIBVIRT_SOCKET = pathlib.Path("/run/libvirt/libvirt-sock")
+SERVICES_TOOL = pathlib.Path(__file__).parents[2] / "tools" / "services"
 MIB = 2**20
+POOLS = ("vms", "images")
 
 
 class Lab:
     """A driver, and volumes and servers for it."""
 
-    def __init__(self, name, path):
+    def __init__(self, name, path, cluster=None):
+        """``cluster`` is where local disks are, instead of in files."""
         self.name = name
         self.path = path
+        self.cluster = cluster
         self.driver = self.new_driver()
 
     def new_driver(self, **overrides):
@@ -39,12 +45,23 @@ class Lab:
             "libvirt__num_pcie_ports": 8,
             "libvirt__device_detach_attempts": 2,
             "libvirt__device_detach_timeout_s": 1.0,
+            **self._rbd_options(),
             **overrides,
         }
         self.conf = conf_module.new(files=[], **options)
         driver = load.load(self.conf)
         driver.host.start()
         return driver
+
+    def _rbd_options(self):
+        if self.cluster is None:
+            return {}
+        return {
+            "libvirt__images_type": "rbd",
+            "libvirt__images_rbd_ceph_conf": self.cluster.access.conf_path,
+            "libvirt__rbd_user": "nova",
+            "libvirt__rbd_destroy_volume_retry_interval_s": 0.1,
+        }
 
     def volume(self, name="vdb", size_mib=4, **kwargs):
         """A volume as Cinder would hand it over."""
@@ -64,7 +81,19 @@ class Lab:
         path = self.path / f"image-{uuid.uuid4()}"
         with path.open("wb") as file:
             file.truncate(size_mib * MIB)
-        return interface.RootImage(str(uuid.uuid4()), str(path), "raw", size_mib * MIB)
+        image_id = str(uuid.uuid4())
+        if self.cluster is not None:
+            return interface.RootImage(
+                image_id, str(self.glance_image(path, image_id)), "raw", size_mib * MIB
+            )
+        return interface.RootImage(image_id, str(path), "raw", size_mib * MIB)
+
+    def glance_image(self, path, image_id):
+        """A raw file as Glance keeps it in Ceph."""
+        with self.cluster.pool("images") as images:
+            images.import_file(path, image_id)
+            images.create_snapshot(image_id, "snap", protect=True)
+        return ceph.Snapshot("images", image_id, "snap")
 
     def spawn(
         self,
@@ -98,6 +127,11 @@ class Lab:
             self.driver.guests.destroy(guest.instance_uuid)
         for instance_uuid in self.driver.disks.list_instances():
             self.driver.disks.remove(instance_uuid)
+
+
+def images_of(cluster, pool):
+    with cluster.pool(pool) as opened:
+        return set(opened.list_images())
 
 
 @contextlib.contextmanager
@@ -140,11 +174,11 @@ def libvirtd(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def new_lab(name):
+def new_lab(name, cluster=None):
     # Not pytest's own folder: QEMU's user may not enter that one.
     path = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-conformance-", dir="/var/tmp"))
     path.chmod(0o755)
-    lab = Lab(name, path)
+    lab = Lab(name, path, cluster)
     try:
         yield lab
     finally:
@@ -163,4 +197,55 @@ def lab(request):
 @pytest.fixture
 def libvirt_lab(libvirtd):
     with new_lab("libvirt") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def ceph_conf():
+    """Of the Ceph cluster that the environment names, or of one of our own."""
+    pytest.importorskip("rbd", reason="no Ceph bindings: tools/install ceph")
+    if "CEPH_CONF" in os.environ:
+        yield os.environ["CEPH_CONF"]
+        return
+    if not shutil.which("ceph-mon"):
+        pytest.skip("Ceph is not installed: tools/install ceph")
+    work_dir = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-ceph-", dir="/var/tmp"))
+    work_dir.chmod(0o755)
+    services = [str(SERVICES_TOOL), "--work-dir", str(work_dir)]
+    subprocess.run([*services, "start", "ceph"], check=True, timeout=120)
+    try:
+        lines = (work_dir / "services.env").read_text().splitlines()
+        yield dict(line.split("=", 1) for line in lines)["CEPH_CONF"]
+    finally:
+        subprocess.run([*services, "clean", "ceph"], check=True, timeout=60)
+        shutil.rmtree(work_dir)
+
+
+@pytest.fixture
+def cluster(ceph_conf):
+    """The cluster as its administrator sees it; images of others stay."""
+    cluster = ceph.Cluster(ceph.Access(ceph_conf, "admin"))
+    before = {pool: images_of(cluster, pool) for pool in POOLS}
+    yield cluster
+    for pool in POOLS:
+        with cluster.pool(pool) as opened:
+            made = [name for name in opened.list_images() if name not in before[pool]]
+            # Clones first.
+            for image in sorted(made, key=lambda name: name.startswith(parents.PREFIX)):
+                opened.remove(image, attempts=40, interval_s=1.0)
+
+
+@pytest.fixture
+def rbd_lab(libvirtd, cluster):
+    with new_lab("libvirt", cluster) as lab:
+        yield lab
+
+
+@pytest.fixture(params=["fake", "libvirt", "rbd"])
+def storage_lab(request):
+    """Every kind of local disks."""
+    if request.param != "fake":
+        request.getfixturevalue("libvirtd")
+    cluster = request.getfixturevalue("cluster") if request.param == "rbd" else None
+    with new_lab("fake" if request.param == "fake" else "libvirt", cluster) as lab:
         yield lab

@@ -5,12 +5,19 @@ import pytest
 from nova_lite.virt.libvirt.xml import text
 from tests.conformance import factories
 
+
+@pytest.fixture
+def lab(storage_lab):
+    return storage_lab
+
+
 FILES = {"openstack/latest/meta_data.json": b"{}"}
 
 
 def disk_names(lab, instance_uuid):
     disks = lab.driver.volumes.list_disks(instance_uuid)
-    return [disk.source.rsplit("/", 1)[-1] for disk in disks]
+    # Of the image in Ceph: what follows the server's UUID.
+    return [disk.source.rsplit("/", 1)[-1].removeprefix(f"{instance_uuid}_") for disk in disks]
 
 
 def test_it_is_the_last_disk_and_no_volume(lab):

@@ -19,6 +19,7 @@ def test_driver_has_every_part(lab):
     for part, kind in {
         "guests": interface.GuestOps,
         "power": interface.PowerOps,
+        "images": interface.ImageOps,
         "disks": interface.DiskOps,
         "volumes": interface.VolumeOps,
         "consoles": interface.ConsoleOps,
@@ -166,6 +167,10 @@ class TestPower:
 
 
 class TestDisks:
+    @pytest.fixture
+    def lab(self, storage_lab):
+        return storage_lab
+
     def test_create_twice_is_success(self, lab):
         instance, image = factories.instance(), lab.root_image()
         info = factories.block_device_info(swap=factories.swap_device("vdb", 8))

@@ -16,8 +16,9 @@ def spawn(lab, instance, image):
     lab.driver.guests.spawn(instance, factories.image_meta(), info, image)
 
 
-def test_local_disks_live_and_die_with_their_server(lab):
+def test_local_disks_live_and_die_with_their_server(storage_lab):
     """S74, S75: kept over stop, start and hard reboot; gone after delete."""
+    lab = storage_lab
     instance, image = factories.instance(), lab.root_image()
     spawn(lab, instance, image)
     before = lab.driver.volumes.list_disks(instance.uuid)

@@ -14,14 +14,12 @@ from nova_lite import objects
 from nova_lite.api import request
 from nova_lite.api.servers import devices
 from nova_lite.api.servers import dry_run_calls
+from nova_lite.api.servers import dry_run_data
 from nova_lite.blockdev import naming
 
 HEADER = "X-Nova-Lite-Dry-Run"
 
 Plan: typing.TypeAlias = dict[str, typing.Any]
-
-# Formats that are a disk byte by byte.
-_RAW_FORMATS = ("raw", "iso", "ami", None)
 
 
 def is_asked_for(req: request.Request) -> bool:
@@ -88,7 +86,7 @@ def _device(
     size = device.volume_size
     if device.is_root and not device.is_volume:
         size = spec.flavor.root_gib
-    data, why = _origin(req, device, source)
+    data, why = dry_run_data.origin_of(req, device, source)
     # A local disk is the server's own: it never outlives it.
     is_kept = device.is_volume and not device.delete_on_termination
     return {
@@ -102,36 +100,6 @@ def _device(
         "why": why,
         "on_delete": "kept" if is_kept else "destroyed",
     }
-
-
-def _origin(
-    req: request.Request, device: objects.BlockDeviceMapping, source: devices.BootSource
-) -> tuple[str, str]:
-    """Where a device's first bytes come from, and why that way."""
-    if device.is_volume:
-        return _origin_of_volume(device)
-    if device.is_swap:
-        return "blank", "an empty disk with a swap signature"
-    if device.source_type == "blank":
-        file_system = device.guest_format or req.conf.libvirt.default_ephemeral_format
-        return "blank", f"an empty disk with an {file_system} file system"
-    disk_format = source.image.disk_format
-    if disk_format in _RAW_FORMATS:
-        return "download", "once a host, and then shared; the image is raw, as bases are"
-    if disk_format == "qcow2" and not req.conf.libvirt.force_raw_images:
-        return "download", "once a host, and then shared; qcow2 is kept (force_raw_images is off)"
-    return (
-        "download and convert",
-        f"once a host, and then shared; the image is {disk_format}, and bases are raw",
-    )
-
-
-def _origin_of_volume(device: objects.BlockDeviceMapping) -> tuple[str, str]:
-    if device.source_type == "volume":
-        return "in place", "the volume exists"
-    if device.source_type == "blank":
-        return "blank", "Cinder makes an empty volume"
-    return "by Cinder", f"Cinder makes a volume from the {device.source_type}; no host copies"
 
 
 def _hosts(req: request.Request, spec: objects.RequestSpec) -> Plan:

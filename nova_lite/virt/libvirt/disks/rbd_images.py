@@ -103,7 +103,7 @@ class RbdImages(interface.ImageOps):
         decision = self._choose(image_meta, image_meta.rbd_urls)
         if decision.location is None and not image_meta.rbd_urls:
             # The user's view may lack what ours has.
-            decision = self._choose(image_meta, locate(image_meta.id))
+            decision = self._choose(image_meta, _located(image_meta.id, locate))
         location = decision.location
         if location is None:
             return decision
@@ -166,3 +166,12 @@ class RbdImages(interface.ImageOps):
         imported_bytes = self._parents.ensure(what, fill)
         copied = fetched[0].copied if fetched else interface.Copied()
         return dataclasses.replace(copied, imported_bytes=imported_bytes)
+
+
+def _located(image_id: str, locate: interface.Locate) -> list[str]:
+    """Where it is; the slow way is open if Glance does not say."""
+    try:
+        return locate(image_id)
+    except exceptions.NovaLiteError as error:
+        LOG.warning("Glance does not say where image %s is: %s", image_id, error)
+        return []

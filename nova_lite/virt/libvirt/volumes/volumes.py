@@ -15,9 +15,15 @@ from nova_lite.virt.libvirt import events
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.volumes import registry
 from nova_lite.virt.libvirt.volumes import transports
+from nova_lite.volume import connector
+from nova_lite.volume import keys
 
 LOG = logging.getLogger(__name__)
+
+LUKS_PROVIDERS = ("luks", "nova.volume.encryptors.luks.LuksEncryptor")
+"""Cinder's names of LUKS version 1, which QEMU opens by itself."""
 
 _LOOK_INTERVAL_S = 1.0
 """Events can be lost with the connection: look for the device this often."""
@@ -26,28 +32,46 @@ _LOOK_INTERVAL_S = 1.0
 class LibvirtVolumes(interface.VolumeOps):
     """Connects volumes to the host and plugs them into domains."""
 
-    def __init__(self, conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> None:
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        own: ownership.OwnGuests,
+        known: registry.Transports,
+        connectors: connector.HostConnectors,
+    ) -> None:
         self._conf = conf
         self._own = own
+        self._transports = known
+        self._connectors = connectors
         self._users = volume_users.VolumeUsers(conf.state_path)
 
     def connector(self) -> dict[str, typing.Any]:
         """This host, for Cinder."""
-        return naming.host_connector(self._conf)
+        return self._connectors.properties()
 
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
-        """By the volume's transport."""
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
+        """By the volume's transport; libvirt keeps what opens an encrypted one."""
         volume_id = naming.volume_id_of(connection_info)
-        transport = transports.transport_of(connection_info)
+        transport = self._transports.of(connection_info)
+        _check_encryption(connection_info, encryption)
         with self._users.joining(volume_id, instance_uuid):
             transport.connect(connection_info)
+            if encryption is not None:
+                self._own.connection.keep_secret(_luks_secret(volume_id), encryption.passphrase)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport, when the last user goes."""
         volume_id = naming.volume_id_of(connection_info)
         with self._users.leaving(volume_id, instance_uuid) as is_last:
             if is_last:
-                transports.transport_of(connection_info).disconnect(connection_info)
+                if connection_info.get("data", {}).get("encrypted"):
+                    self._own.connection.remove_secret(_luks_secret(volume_id).uuid)
+                self._transports.of(connection_info).disconnect(connection_info)
 
     def users(self, volume_id: str) -> frozenset[str]:
         """By this host's record."""
@@ -65,7 +89,7 @@ class LibvirtVolumes(interface.VolumeOps):
         if not (needs_live or needs_persistent):
             return
         taken = {disk.target for domain in (live, persistent) if domain for disk in domain.disks}
-        disk = transports.disk_of(self._conf, device)
+        disk = self._transports.disk_of(device)
         disk = dataclasses.replace(
             disk,
             target=naming.free_target_name(disk.target, taken),
@@ -128,6 +152,26 @@ class LibvirtVolumes(interface.VolumeOps):
             if answer is events.Removal.REFUSED:
                 return False
         return False
+
+
+def _luks_secret(volume_id: str) -> xml.Secret:
+    return xml.Secret(
+        transports.secret_uuid(volume_id, "volume"), "volume", f"nova-lite volume {volume_id}"
+    )
+
+
+def _check_encryption(
+    connection_info: interface.ConnectionInfo, encryption: keys.Encryption | None
+) -> None:
+    """What is encrypted is only ever opened as such (CVE-2017-18191)."""
+    if encryption is None:
+        if connection_info.get("data", {}).get("encrypted"):
+            raise exceptions.InvalidVolume(reason="it is encrypted, and nothing opens it")
+        return
+    if encryption.provider not in LUKS_PROVIDERS:
+        raise exceptions.InvalidVolume(
+            reason=f"it is encrypted by {encryption.provider!r}, and QEMU opens only luks"
+        )
 
 
 def _alias_of(disk: xml.Disk) -> str:
