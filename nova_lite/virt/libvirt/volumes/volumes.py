@@ -67,6 +67,10 @@ class LibvirtVolumes(interface.VolumeOps):
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport, when the last user goes."""
         volume_id = naming.volume_id_of(connection_info)
+        if not self._transports.know(connection_info) and not self.users(volume_id):
+            # The attempt to connect was refused before it did anything; were this an
+            # error, the volume could never be released again.
+            return
         with self._users.leaving(volume_id, instance_uuid) as is_last:
             if is_last:
                 if connection_info.get("data", {}).get("encrypted"):
