@@ -276,7 +276,9 @@ def write_cinder_configuration(service: CloudService) -> None:
             "backend": "cinder.keymgr.conf_key_mgr.ConfKeyManager",
             "fixed_key": service.secrets.get("volume encryption"),
         },
-    } | {name: _back_end(service, name, pool) for name, pool in VOLUME_POOLS.items()}
+    }
+    for name, pool in VOLUME_POOLS.items():
+        sections[name] = _back_end(service, name, pool)
     write_private(path, ini_text(sections))
 
 

@@ -386,3 +386,14 @@ def new_volume(
     if source_type in ("image", "blank"):
         entry.setdefault("volume_size", 1)
     return entry
+
+
+def image_disk(image_id: str) -> Body:
+    """A ``block_device_mapping_v2`` entry with a local root disk from an image."""
+    return {
+        "source_type": "image",
+        "destination_type": "local",
+        "boot_index": 0,
+        "uuid": image_id,
+        "delete_on_termination": True,
+    }

@@ -63,7 +63,7 @@ def test_local_disks_are_clones(
     assert guest.payload(ephemeral[1]).state == "-"
     (swap,) = guest.wait(r"swap (\S+) KiB (\d+)")
     assert int(swap[2]) * 1024 == pytest.approx(64 * MIB, abs=8192)
-    files = {path.name for path in cloud.state.glob("instances/*/*")}
+    files = {path.name for path in cloud.state.glob(f"instances/{first}/*")}
     assert files == {"console.log", "disk.info"}, "a disk is on the host"
     lab.delete(first, pioneer, second)
     assert not {image for image in cloud.images() if image.startswith(f"vms/{first}")}
@@ -118,13 +118,7 @@ def test_each_source_becomes_a_volume(
         "reader",
         image=guest_images.raw,
         devices=[
-            {
-                "source_type": "image",
-                "destination_type": "local",
-                "boot_index": 0,
-                "uuid": guest_images.raw,
-                "delete_on_termination": True,
-            },
+            labs.image_disk(guest_images.raw),
             labs.new_volume("volume", existing, keep=True),
             labs.new_volume("volume", blank),
         ],
