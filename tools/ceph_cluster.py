@@ -18,7 +18,8 @@ from supervised import LOOPBACK
 from supervised import program
 from supervised import Service
 
-POOLS = ("images", "volumes", "vms", "backups")
+POOLS = ("images", "volumes", "volumes2", "vms", "backups")
+"""``volumes2`` is of Cinder's second back end: volumes can migrate."""
 OSD_BYTES = 40 * 1024**3
 """Of a sparse file: what is written takes room, no more."""
 PLACEMENT_GROUPS = 8
@@ -34,18 +35,21 @@ USERS: dict[str, dict[str, str]] = {
     },
     "client.cinder": {
         "mon": _MON,
-        "mgr": "profile rbd pool=volumes, profile rbd pool=vms",
+        "mgr": "profile rbd pool=volumes, profile rbd pool=volumes2, profile rbd pool=vms",
         # Images for writing: a volume from an image is a clone, which its parent notes.
         "osd": (
-            "profile rbd pool=volumes, profile rbd pool=vms, profile rbd pool=backups,"
-            " profile rbd pool=images"
+            "profile rbd pool=volumes, profile rbd pool=volumes2, profile rbd pool=vms,"
+            " profile rbd pool=backups, profile rbd pool=images"
         ),
     },
     "client.nova": {
         "mon": _MON,
-        "mgr": "profile rbd pool=vms, profile rbd pool=volumes",
+        "mgr": "profile rbd pool=vms, profile rbd pool=volumes, profile rbd pool=volumes2",
         # Images for writing: a server's snapshot is cloned into them.
-        "osd": ("profile rbd pool=vms, profile rbd pool=volumes, profile rbd pool=images"),
+        "osd": (
+            "profile rbd pool=vms, profile rbd pool=volumes, profile rbd pool=volumes2,"
+            " profile rbd pool=images"
+        ),
     },
     "mgr.x": {"mon": "allow profile mgr", "osd": "allow *", "mds": "allow *"},
     "osd.0": {"mon": "allow profile osd", "mgr": "allow profile osd", "osd": "allow *"},

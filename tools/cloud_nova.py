@@ -1,5 +1,6 @@
 """nova_lite's four daemons as users of the real services."""
 
+import json
 import pathlib
 import tempfile
 import typing
@@ -14,6 +15,7 @@ from supervised import program
 from supervised import ServiceFailed
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+ONLY_VOLUME_KEY = "00000000-0000-0000-0000-000000000000"
 FIRST_HOST, SECOND_HOST = "compute-1", "compute-2"
 CEPH_USERS = ("client.cinder", "client.nova")
 
@@ -136,6 +138,7 @@ class NovaConductor(NovaDaemon):
     def launch(self) -> None:
         """Configuration, tables, daemon."""
         write_private(self.conf, ini_text(self._configuration()))
+        self._write_volume_key()
         self.run(
             [*self.argv("manage"), "db", "sync"],
             cwd=CHECKOUT,
@@ -171,6 +174,7 @@ class NovaConductor(NovaDaemon):
                 "rbd_secret_uuid": self.secrets.uuid("client.nova"),
             },
             "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
+            "key_manager": {"file_directory": self.home / "keys"},
             "keystone_authtoken": self._token_checks(),
             "service_user": {
                 option: value
@@ -178,6 +182,18 @@ class NovaConductor(NovaDaemon):
                 if option not in ("auth_type", "region_name")
             },
         }
+
+    def _write_volume_key(self) -> None:
+        """Cinder's ConfKeyManager has one key for all volumes, and this id for it."""
+        directory = self.home / "keys"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        content = {
+            "algorithm": "AES",
+            "bit_length": 256,
+            "name": "of all volumes",
+            "key": self.secrets.get("volume encryption"),
+        }
+        write_private(directory / ONLY_VOLUME_KEY, json.dumps(content))
 
     def _token_checks(self) -> dict[str, object]:
         checks = self.token_checks("nova")

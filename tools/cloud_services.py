@@ -16,6 +16,8 @@ from supervised import port_answers
 from supervised import program
 
 VOLUME_HOST = "realcloud"
+VOLUME_POOLS = {"ceph": "volumes", "ceph2": "volumes2"}
+"""Ceph's pools by Cinder's back end: two, so that a volume can move."""
 USERS = ("demo", "other", "contract")
 """Without privileges, each with a project of its name."""
 
@@ -255,7 +257,7 @@ def write_cinder_configuration(service: CloudService) -> None:
             "rootwrap_config": "/etc/cinder/rootwrap.conf",
             "state_path": state,
             "image_conversion_dir": state / "conversion",
-            "enabled_backends": "ceph",
+            "enabled_backends": ",".join(VOLUME_POOLS),
             "default_volume_type": "ceph",
             "glance_api_servers": service.url("glance"),
             "quota_volumes": 1000,
@@ -274,16 +276,21 @@ def write_cinder_configuration(service: CloudService) -> None:
             "backend": "cinder.keymgr.conf_key_mgr.ConfKeyManager",
             "fixed_key": service.secrets.get("volume encryption"),
         },
-        "ceph": {
-            "volume_driver": "cinder.volume.drivers.rbd.RBDDriver",
-            "volume_backend_name": "ceph",
-            "rbd_pool": "volumes",
-            "rbd_user": "cinder",
-            "rbd_ceph_conf": ceph_conf(service),
-            "rbd_secret_uuid": service.secrets.uuid("client.cinder"),
-            "rbd_flatten_volume_from_snapshot": False,
-            "report_discard_supported": True,
-            "rados_connect_timeout": 20,
-        },
     }
+    for name, pool in VOLUME_POOLS.items():
+        sections[name] = _back_end(service, name, pool)
     write_private(path, ini_text(sections))
+
+
+def _back_end(service: CloudService, name: str, pool: str) -> dict[str, object]:
+    return {
+        "volume_driver": "cinder.volume.drivers.rbd.RBDDriver",
+        "volume_backend_name": name,
+        "rbd_pool": pool,
+        "rbd_user": "cinder",
+        "rbd_ceph_conf": ceph_conf(service),
+        "rbd_secret_uuid": service.secrets.uuid("client.cinder"),
+        "rbd_flatten_volume_from_snapshot": False,
+        "report_discard_supported": True,
+        "rados_connect_timeout": 20,
+    }

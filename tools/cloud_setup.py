@@ -6,6 +6,7 @@ from cloud_service import REGION
 from cloud_service import Secrets
 from cloud_service import write_private
 from cloud_services import USERS
+from cloud_services import VOLUME_POOLS
 from rest_client import Body
 from rest_client import RestClient
 from rest_client import RestFailed
@@ -22,6 +23,7 @@ VOLUME_TYPES: dict[str, dict[str, str]] = {
     "ceph": {"volume_backend_name": "ceph"},
     "multiattach": {"volume_backend_name": "ceph", "multiattach": "<is> True"},
     "luks": {"volume_backend_name": "ceph"},
+    "ceph2": {"volume_backend_name": "ceph2"},
 }
 FLAVOR = {"name": "nova-lite.tiny", "ram": 256, "vcpus": 1, "disk": 1}
 LUKS = {
@@ -122,8 +124,8 @@ def _all_up(admin: RestClient) -> bool:
         return False
     return (
         _up(compute) >= {"nova-conductor", "nova-scheduler", "nova-compute"}
-        and _up(volume) >= {"cinder-scheduler", "cinder-volume"}
-        and bool(pools)
+        and "cinder-scheduler" in _up(volume)
+        and len(pools) == len(VOLUME_POOLS)
     )
 
 

@@ -27,6 +27,7 @@ from nova_lite.virt import interface
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
 from nova_lite.volume import flow
+from nova_lite.volume import host_side
 from nova_lite.volume import keys
 from nova_lite.volume import removal
 
@@ -144,16 +145,15 @@ class VolumeDisk(BlockDevice):
         :meth:`attach` is the caller's: see :meth:`hold` and :meth:`discard`.
 
         :param before_plug: given if a guest is to have the volume now; called
-            once the host is connected.
+            once the host is connected, as the first part of the step.
         """
         recorded = _Recorded(self._volumes, functools.partial(task.save_device, self.bdm))
-        volume_keys = keys.VolumeKeys(self._host.conf)
-        way = flow.flow_for(task.ctxt, self.bdm, self._host.cinder, recorded, volume_keys)
+        way = self._flow(task.ctxt, recorded)
         with task.step("connect_volume", doing):
             self._connect(task, way)
         if before_plug is not None:
-            before_plug()
             with task.step("plug", doing):
+                before_plug()
                 self._plug(task)
         with task.step("complete_attachment", doing):
             way.complete(task.ctxt, self.bdm)
@@ -169,11 +169,24 @@ class VolumeDisk(BlockDevice):
         with task.step("unplug"):
             self._unplug(task)
         with task.step("release_volume"):
-            self._release(task.ctxt)
+            self._release(task)
 
     def disconnect(self, ctxt: context.RequestContext) -> None:
         """Disconnect this host; Cinder is not told."""
         self._flow(ctxt).disconnect(ctxt, self.bdm)
+
+    def reconnect(self, task: Task) -> None:
+        """Connect this host to a volume that is in use, before its guest starts.
+
+        What a restart of the host or of the hypervisor forgot (sessions, secrets in
+        memory) is there again, and the guest's disk is what the volume is called
+        now: a device's old name may be another volume's. Connected is success.
+        """
+        before = self.bdm.connection_info
+        self._connect_host(task.ctxt, self._flow(task.ctxt))
+        if self.bdm.connection_info != before:
+            task.save_device(self.bdm)
+        self._volumes.plug(task.instance.uuid, self.info())
 
     def hold(
         self,
@@ -213,27 +226,39 @@ class VolumeDisk(BlockDevice):
     def discard(self, ctxt: context.RequestContext) -> None:
         """The build has failed for good: a volume of the user's stays."""
 
-    def _flow(self, ctxt: context.RequestContext) -> flow.AttachFlow:
-        return flow.flow_for(ctxt, self.bdm, self._host.cinder, self._volumes)
+    @property
+    def _serial(self) -> str:
+        return host_side.serial_of(self.bdm)
+
+    def _flow(
+        self, ctxt: context.RequestContext, volumes: host_side.HostVolumes | None = None
+    ) -> flow.AttachFlow:
+        volume_keys = keys.VolumeKeys(self._host.conf)
+        return flow.flow_for(
+            ctxt, self.bdm, self._host.cinder, volumes or self._volumes, volume_keys
+        )
+
+    def _connect_host(self, ctxt: context.RequestContext, way: flow.AttachFlow) -> None:
+        name = naming.with_dev(self.bdm.device_name)
+        way.connect(ctxt, self.bdm, self._volumes.connector(), name)
 
     def _connect(self, task: Task, way: flow.AttachFlow) -> None:
         bdm = self.bdm
         if bdm.attachment_id is None and bdm.phase is None:
             way.reserve(task.ctxt, task.instance.uuid, bdm)
             task.save_device(bdm)
-        name = naming.with_dev(bdm.device_name)
-        way.connect(task.ctxt, bdm, self._volumes.connector(), name)
+        self._connect_host(task.ctxt, way)
 
     def _plug(self, task: Task) -> None:
         instance_uuid = task.instance.uuid
-        task.undo.add("unplug", self._volumes.unplug, instance_uuid, self.bdm.volume_id)
+        task.undo.add("unplug", self._volumes.unplug, instance_uuid, self._serial)
         self._volumes.plug(instance_uuid, self.info())
         self._enter(task, states.DevicePhase.PLUGGED)
 
     def _unplug(self, task: Task) -> None:
         self._enter(task, states.DevicePhase.UNPLUGGING)
         try:
-            self._volumes.unplug(task.instance.uuid, self.bdm.volume_id)
+            self._volumes.unplug(task.instance.uuid, self._serial)
         except exceptions.GuestNotFound:
             # No guest, no disk in it.
             return
@@ -248,7 +273,7 @@ class VolumeDisk(BlockDevice):
             disks = self._volumes.list_disks(instance_uuid)
         except exceptions.GuestNotFound:
             return False
-        return any(disk.serial == self.bdm.volume_id for disk in disks)
+        return any(disk.serial == self._serial for disk in disks)
 
     def _roll_detaching(self, task: Task) -> None:
         """The volume stays in-use. If Cinder cannot be told, the phase stays
@@ -260,16 +285,24 @@ class VolumeDisk(BlockDevice):
             return
         self._enter(task, states.DevicePhase.COMPLETE)
 
-    def _release(self, ctxt: context.RequestContext) -> None:
-        client = self._host.cinder
+    def _release(self, task: Task) -> None:
+        release = functools.partial(
+            removal.release,
+            task.ctxt,
+            self._host.cinder,
+            self.bdm,
+            self._volumes,
+            keep=True,
+            instance_host=task.instance.host,
+        )
         for _ in range(RELEASE_TRIES - 1):
             try:
-                removal.release(ctxt, client, self.bdm, self._volumes, keep=True)
+                release()
                 return
             except exceptions.NovaLiteError as error:
                 LOG.warning("Volume %s is not released yet: %s", self.bdm.volume_id, error.message)
             concurrency.sleep(RELEASE_PAUSE_S)
-        removal.release(ctxt, client, self.bdm, self._volumes, keep=True)
+        release()
 
     def _reserve_again(self, ctxt: context.RequestContext, instance_uuid: str) -> str:
         """A second attachment of the same server. Cinder allows it while the
@@ -295,6 +328,9 @@ class _Recorded:
     ) -> None:
         self._volumes = volumes
         self._save = save
+
+    def connector(self) -> dict[str, typing.Any]:
+        return self._volumes.connector()
 
     def connect(
         self,

@@ -20,6 +20,9 @@ ConnectionInfo = dict[str, typing.Any]
 class HostVolumes(typing.Protocol):
     """What the flows need of the driver's ``VolumeOps``."""
 
+    def connector(self) -> dict[str, typing.Any]:
+        """This host, for Cinder."""
+
     def connect(
         self,
         connection_info: ConnectionInfo,
@@ -42,6 +45,13 @@ def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None
     return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
 
 
+def serial_of(bdm: objects.BlockDeviceMapping) -> str:
+    """The serial of the guest's disk: the volume's id, unless the volume has got
+    another one since the guest has it."""
+    info = connection_info_of(bdm) or {}
+    return str(info.get("serial") or bdm.volume_id)
+
+
 def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> ConnectionInfo:
     """Cinder's answer with what it may leave out.
 
@@ -49,6 +59,8 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
     ``multipath_id`` that an earlier connection found is kept.
     """
     data = dict(info.get("data") or {})
+    # Old Cinders send Ceph's key along (OSSN-0085), which no host needs: it is not kept.
+    data.pop("keyring", None)
     data.setdefault("access_mode", "rw")
     earlier = connection_info_of(bdm) or {}
     if "multipath_id" in earlier.get("data", {}):

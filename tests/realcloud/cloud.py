@@ -1,19 +1,24 @@
 """The cloud that tests of this folder use, and what they find in it."""
 
 import collections.abc
+import contextlib
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import typing
+import xml.etree.ElementTree
 
 import openstack
 import openstack_session
 import pymysql
 from supervised import LOOPBACK
+from supervised import Process
 from supervised import wait_until
+from supervised import Work
 
 from tests.fixtures import neighbours
 
@@ -21,9 +26,9 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ADMIN, USER = "realcloud", "realcloud-demo"
 """Clouds of clouds.yaml: the administrator, and somebody without privileges."""
 FLAVOR = "nova-lite.tiny"
+POOLS = ("images", "volumes", "volumes2", "vms", "backups")
 CEPH_ZONE, FILES_ZONE = "nova", "files"
 """Availability zones of the two compute hosts, by where local disks are."""
-POOLS = ("images", "volumes", "vms", "backups")
 
 Row: typing.TypeAlias = dict[str, typing.Any]
 
@@ -137,6 +142,35 @@ class Cloud:
             re.Match[str], wait_for(look, f"the guest to say '{pattern}'", timeout_s)
         )
 
+    @contextlib.contextmanager
+    def frozen(self, service: str, index: int = 0) -> collections.abc.Iterator[None]:
+        """One process of a service, with its children, is there and silent (SIGSTOP).
+
+        :param index: which one, in the order in which they were started.
+        """
+        process = self._processes(service)[index]
+        os.killpg(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # killed meanwhile
+                os.killpg(process.pid, signal.SIGCONT)
+
+    def kill(self, service: str) -> None:
+        """As a power cut: SIGKILL, nothing is told to it."""
+        for process in self._processes(service):
+            os.killpg(process.pid, signal.SIGKILL)
+            assert wait_until(lambda process=process: not process.alive(), 10.0)
+
+    def restart(self, service: str) -> None:
+        """Start a service that was killed; with its own configuration."""
+        tool = CHECKOUT / "tools" / "realcloud"
+        output_of(tool, "restart", service, "--work-dir", self.directory, timeout_s=300.0)
+
+    def _processes(self, service: str) -> list[Process]:
+        recorded = Work(self.directory).load(service)["processes"]
+        return [Process(*item) for item in recorded]
+
     def rbd(self, *words: str) -> typing.Any:
         """The ``rbd`` command as Ceph's administrator; its JSON."""
         printed = output_of("rbd", "--conf", self.env["CEPH_CONF"], "--format", "json", *words)
@@ -192,3 +226,8 @@ class Cloud:
 def virsh(*words: str) -> str:
     """The ``virsh`` command on the system's libvirt."""
     return output_of("virsh", "-c", "qemu:///system", "--quiet", *words)
+
+
+def parsed(document: str) -> xml.etree.ElementTree.Element:
+    """A domain's XML."""
+    return xml.etree.ElementTree.fromstring(document)

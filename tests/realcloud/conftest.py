@@ -8,7 +8,9 @@ import typing
 import openstack
 import pytest
 
+from tests.realcloud import canaries
 from tests.realcloud import cloud as clouds
+from tests.realcloud import lab as labs
 from tests.realcloud import leftovers
 
 _PASSED = pytest.StashKey[bool]()
@@ -33,6 +35,18 @@ def cloud() -> collections.abc.Iterator[clouds.Cloud]:
         pytest.skip("no cloud is up (tools/test --real brings one up)")
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_told(cloud: clouds.Cloud) -> collections.abc.Iterator[None]:
+    """After all tests: no secret of this cloud, and no token, is in nova_lite's logs or
+    databases, or was among the arguments of a process."""
+    with canaries.CommandLines() as command_lines:
+        yield
+    watched = canaries.Canaries(cloud)
+    found = watched.in_logs() | watched.in_databases()
+    found |= watched.found_in("a command line", command_lines.text())
+    assert not found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +92,12 @@ def flavor(cloud: clouds.Cloud) -> str:
     return str(cloud.connection().compute.find_flavor(clouds.FLAVOR, ignore_missing=False).id)
 
 
+@pytest.fixture(scope="session")
+def lab(cloud: clouds.Cloud, flavor: str) -> labs.Lab:
+    """Verbs of the stories."""
+    return labs.Lab(cloud, flavor)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(
     request: pytest.FixtureRequest,
@@ -105,7 +125,24 @@ def _empty(cloud: clouds.Cloud) -> None:
     for server in connection.compute.servers():
         connection.compute.delete_server(server)
     clouds.wait_for(lambda: not list(connection.compute.servers()), "servers to be gone", 240.0)
-    clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 240.0)
+    try:
+        clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 120.0)
+    except AssertionError:
+        _force(cloud.connection(clouds.ADMIN), list(connection.block_storage.volumes()))
+        clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 120.0)
+        raise
+
+
+def _force(admin: openstack.connection.Connection, volumes: list[typing.Any]) -> None:
+    """Whoever left volumes in use is told; the next test must not suffer from it."""
+    for volume in volumes:
+        path = f"/attachments?all_tenants=1&volume_id={volume.id}"
+        listed = admin.block_storage.get(path, microversion="3.44").json()["attachments"]
+        admin.block_storage.reset_volume_status(
+            volume, "error", attach_status="detached", migration_status="none"
+        )
+        for attachment in listed:
+            admin.block_storage.delete(f"/attachments/{attachment['id']}", microversion="3.44")
 
 
 def _emptied(connection: openstack.connection.Connection) -> bool:

@@ -30,7 +30,8 @@ class Traces:
         """What is there at the moment."""
         return {
             *self._cinder(),
-            *(f"Ceph: {image}" for image in self._cloud.images()),
+            # What images were converted to once is a cache, as _base is for files.
+            *(f"Ceph: {i}" for i in self._cloud.images() if not i.startswith("vms/base.")),
             *(f"libvirt: domain {uuid}" for uuid in self._cloud.domains()),
             *self._secrets(),
             *self._files(),

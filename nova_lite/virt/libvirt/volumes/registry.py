@@ -35,6 +35,10 @@ class Transports:
         self._conf = tools.conf
         self._known = {kind: known(tools) for kind, known in KNOWN.items()}
 
+    def know(self, connection_info: interface.ConnectionInfo) -> bool:
+        """Whether this host could be connected to the volume at all."""
+        return str(connection_info.get("driver_volume_type")) in self._known
+
     def of(self, connection_info: interface.ConnectionInfo) -> transports.Transport:
         """The transport of a volume.
 
@@ -66,7 +70,9 @@ class Transports:
             source_type=source.source_type,
             network=source.network,
             luks_secret_uuid=(
-                transports.secret_uuid(volume_id, "volume") if data.get("encrypted") else None
+                transports.secret_uuid(naming.connection_id_of(connection_info), "volume")
+                if data.get("encrypted")
+                else None
             ),
             cache=_cache_mode(self._conf, source, is_shared),
             discard="unmap" if data.get("discard") else None,
