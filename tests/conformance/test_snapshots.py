@@ -175,15 +175,18 @@ def test_a_snapshot_in_ceph_becomes_an_image_without_a_byte(rbd_lab):
     snapshots.discard(server, made)
     assert url == f"rbd://{lab.cluster.fsid()}/images/{made}/snap"
     with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
-        assert images.parent(made) == ceph.Snapshot("vms", disk, made)
+        assert images.parent(made) == ceph.Snapshot("vms", disk, f"nova-lite.{made}")
         assert images.used_bytes(made) == 0
         assert images.is_protected(made, "snap")
         assert images.read(made, 0, len(content)) == content
         # Kept as long as the image is a clone of it, and no longer.
-        assert [each.name for each in vms.snapshots(disk)] == [made]
+        vms.create_snapshot(disk, "of-somebody-else")
+        snapshots.discard(server, str(uuid.uuid4()))
+        names = {each.name for each in vms.snapshots(disk)}
+        assert names == {f"nova-lite.{made}", "of-somebody-else"}
         images.flatten(made)
         snapshots.discard(server, str(uuid.uuid4()))
-        assert vms.snapshots(disk) == []
+        assert [each.name for each in vms.snapshots(disk)] == ["of-somebody-else"]
 
 
 def test_a_server_goes_before_its_image(rbd_lab):
