@@ -5,6 +5,8 @@ from oslo_utils import timeutils
 
 from nova_lite import concurrency
 from nova_lite import daemon
+from nova_lite.audit import collect
+from nova_lite.conductor import audits
 from nova_lite.conductor import build
 from nova_lite.conductor import delete
 from nova_lite.conductor import manager
@@ -48,6 +50,11 @@ class ConductorService:
             concurrency.Periodic("heartbeat", conf.report_interval_s, self._report),
             concurrency.Periodic("reaper", conf.conductor.reaper_interval_s, self.reaper.reap),
         ]
+        self.audits = audits.Audits(conf, collect.Collector(conf, database, client, compute))
+        if conf.audit.interval_s:
+            self._periodic.append(
+                concurrency.Periodic("audit", conf.audit.interval_s, self.audits.run)
+            )
 
     def start(self) -> None:
         """Serve, and take up what an earlier run of this conductor left."""

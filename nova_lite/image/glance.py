@@ -73,6 +73,11 @@ class GlanceClient:
             properties={key: value for key, value in image.items() if key not in CORE_KEYS},
         )
 
+    def location_urls(self, ctxt: context.RequestContext, image_id: str) -> list[str]:
+        """Where the image's data are, as far as this Glance tells: URLs without user
+        and password."""
+        return [_without_user(url) for url in locations.urls_of(self._show(ctxt, image_id))]
+
     def rbd_urls(self, image_id: str) -> list[str]:
         """An image's locations in Ceph, asked for as the service user, to whom
         policy may show what it hides from users. Who may use the image is another
@@ -296,3 +301,10 @@ def _error(refusal: remote.Refusal, image_id: str) -> exceptions.NovaLiteError:
 
 def _rbd_urls(image: dict[str, typing.Any]) -> list[str]:
     return [url for url in locations.urls_of(image) if url.startswith(locations.RBD_SCHEME)]
+
+
+def _without_user(url: str) -> str:
+    """``swift+https://user:key@host/…`` without what stands before the host."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

@@ -19,6 +19,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite.image import aging
 from nova_lite.virt import capabilities
+from nova_lite.volume import keys
 
 ConnectionInfo = dict[str, typing.Any]
 """Cinder's ``connection_info``: ``driver_volume_type``, ``data``, ``serial``."""
@@ -379,9 +380,22 @@ class VolumeOps(abc.ABC):
         """This host's connector for Cinder (``host``, ``ip``, ``initiator``, ...)."""
 
     @abc.abstractmethod
-    def connect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+    def connect(
+        self,
+        connection_info: ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         """Prepare the host (log in, map, check the file) for a server, which is
-        recorded as a user of the connection. Connected is success."""
+        recorded as a user of the connection. Connected is success.
+
+        What the host finds out (``device_path``, ``multipath_id``) is added to
+        ``connection_info['data']``; the caller keeps it for the later calls.
+
+        :param encryption: of an encrypted volume. Without it a volume whose
+            ``data.encrypted`` is true is refused: no guest ever gets ciphertext.
+        :raises nova_lite.exceptions.InvalidVolume: no host of this kind can use it.
+        """
 
     @abc.abstractmethod
     def disconnect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
@@ -407,6 +421,50 @@ class VolumeOps(abc.ABC):
         the guest has let go. A guest without it is success.
 
         :raises nova_lite.exceptions.DeviceDetachRefused: the guest kept it.
+        """
+
+    @abc.abstractmethod
+    def extend(self, instance_uuid: str, connection_info: ConnectionInfo, size_bytes: int) -> None:
+        """The connected volume has grown to ``size_bytes``: have the host see it, and
+        the guest, if one runs and has it. Seen already is success.
+
+        :raises nova_lite.exceptions.HypervisorError: the guest's disk stays small.
+        """
+
+    @abc.abstractmethod
+    def swap(
+        self,
+        instance_uuid: str,
+        old: ConnectionInfo,
+        new: VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Move the running guest's disk from a volume to another one of the same size
+        or larger, both connected: its data are copied while the guest works, and the
+        guest goes on with the new one. Its disk keeps its name and its serial. A guest
+        that is on the new one already is success.
+
+        :param is_wanted: asked now and then; when it says no, the copy is given up.
+        :raises nova_lite.exceptions.VolumeCopyStopped: it was given up, and the guest
+            is on the old volume.
+        :raises nova_lite.exceptions.GuestNotFound: no such guest, or it does not run.
+        :raises nova_lite.exceptions.HypervisorError: the copy failed, likewise.
+        """
+
+    @abc.abstractmethod
+    def abandon_swap(self, instance_uuid: str, connection_info: ConnectionInfo) -> None:
+        """Give up a copy of :meth:`swap` that a dead process left under way for the
+        guest's disk of that (old) volume. None is success."""
+
+    @abc.abstractmethod
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: ConnectionInfo
+    ) -> bool:
+        """Whether the guest's disk with the serial ``volume_id`` has its data in the
+        volume of ``connection_info`` (after a :meth:`swap` that is another one).
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
         """
 
     @abc.abstractmethod
@@ -442,6 +500,33 @@ class HostOps(abc.ABC):
     @abc.abstractmethod
     def node_uuid(self) -> str:
         """The stored identity of this compute node (survives a host rename)."""
+
+
+class InventoryOps(abc.ABC):
+    """What is here, whoever thinks otherwise: for audits. Nothing is changed, and
+    no connection information is told.
+
+    :raises nova_lite.exceptions.NovaLiteError: of every method: that part cannot
+        be read now.
+    """
+
+    @abc.abstractmethod
+    def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
+        """The guests of this node, or one of them, with their disks both as they
+        run and as they are defined."""
+
+    @abc.abstractmethod
+    def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
+        """What servers have in this host's own storage."""
+
+    @abc.abstractmethod
+    def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
+        """The volumes this host is connected to, and for whom."""
+
+    @abc.abstractmethod
+    def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
+        """Disks of servers in Ceph; of one server also its volumes, and who has
+        them open."""
 
 
 class Driver(typing.Protocol):
@@ -482,3 +567,7 @@ class Driver(typing.Protocol):
     @property
     def host(self) -> HostOps:
         """The host itself."""
+
+    @property
+    def inventory(self) -> InventoryOps:
+        """What is on the host."""
