@@ -26,6 +26,8 @@ COLLECTIONS = frozenset(
     }
 )  # fmt: skip
 
+_KNOWN_BY = frozenset({"X-AUTH-TOKEN", "X-PROJECT-ID"})
+
 ERROR_NAMES = {
     400: "badRequest",
     403: "forbidden",
@@ -78,7 +80,12 @@ class Versions:
         self._newest = newest
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The version document."""
+        """The version document; below the root only for those who say who they are,
+        as in Cinder."""
+        if req.path != "/" and not _KNOWN_BY.intersection(req.headers):
+            raise falcon.HTTPUnauthorized(
+                description="The request you have made requires authentication."
+            )
         resp.media = volume_views.versions(req, self._newest)
         if req.path == "/":
             resp.status = falcon.HTTP_300

@@ -35,6 +35,10 @@ class Transports:
         self._conf = tools.conf
         self._known = {kind: known(tools) for kind, known in KNOWN.items()}
 
+    def know(self, connection_info: interface.ConnectionInfo) -> bool:
+        """Whether this host could be connected to the volume at all."""
+        return str(connection_info.get("driver_volume_type")) in self._known
+
     def of(self, connection_info: interface.ConnectionInfo) -> transports.Transport:
         """The transport of a volume.
 

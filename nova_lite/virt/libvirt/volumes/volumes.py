@@ -70,6 +70,10 @@ class LibvirtVolumes(interface.VolumeOps):
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport, when the last user goes."""
         connection_id = naming.connection_id_of(connection_info)
+        if not self._transports.know(connection_info) and not self.users(connection_id):
+            # The attempt to connect was refused before it did anything; were this an
+            # error, the volume could never be released again.
+            return
         with self._users.leaving(connection_id, instance_uuid) as is_last:
             if is_last:
                 if connection_info.get("data", {}).get("encrypted"):
