@@ -9,6 +9,7 @@ import collections.abc
 import contextlib
 import json
 import typing
+import warnings
 
 from oslo_config import cfg
 
@@ -26,6 +27,9 @@ from nova_lite.image import glance
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.rpc import transport
 from nova_lite.volume import cinder
+
+# Of libraries that are imported when first needed: nothing for an administrator.
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 
 CLEAN = 0
 DRIFT = 3
