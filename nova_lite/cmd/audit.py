@@ -9,7 +9,6 @@ import collections.abc
 import contextlib
 import json
 import typing
-import warnings
 
 from oslo_config import cfg
 
@@ -27,9 +26,6 @@ from nova_lite.image import glance
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.rpc import transport
 from nova_lite.volume import cinder
-
-# Of libraries that are imported when first needed: nothing for an administrator.
-warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 
 CLEAN = 0
 DRIFT = 3
