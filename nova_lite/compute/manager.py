@@ -71,6 +71,26 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         """Take a volume out."""
         self._dispatcher.start(ctxt, operation, instance, [block_device])
 
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Tell a guest that its volume has grown."""
+        self._dispatcher.start(ctxt, operation, instance, [block_device])
+
+    def swap_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Move a guest from one volume to another."""
+        self._dispatcher.start(ctxt, operation, instance, [block_device])
+
     def stop_instance(
         self,
         ctxt: context.RequestContext,
@@ -88,6 +108,16 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
     ) -> None:
         """Start a server again."""
         self._dispatcher.start(ctxt, operation, instance, [])
+
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Make an image of a server."""
+        self._dispatcher.start(ctxt, operation, instance, block_devices)
 
     @transport.expected_errors
     def get_console_output(

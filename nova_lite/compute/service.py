@@ -25,6 +25,7 @@ from nova_lite.rpc import transport
 from nova_lite.virt import interface
 from nova_lite.virt import load
 from nova_lite.volume import cinder
+from nova_lite.volume import connector
 
 LOG = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class ComputeService:
         self._bus = bus
         self.driver = load.load(conf)
         self._conductor = conductor_rpc.ConductorClient(bus)
+        connector.set_lock_path(conf)
         self._tracker = resources.ResourceTracker(conf, self.driver.host)
         log = writeahead.WriteAheadLog(f"{conf.state_path}/operations")
         instance_locks = locks.Locks()

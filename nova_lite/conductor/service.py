@@ -14,6 +14,7 @@ from nova_lite.conductor import reaper
 from nova_lite.conductor import updates
 from nova_lite.db import session
 from nova_lite.db.queries import services
+from nova_lite.image import glance
 from nova_lite.objects import service
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.rpc import scheduler as scheduler_rpc
@@ -40,7 +41,10 @@ class ConductorService:
         )
         deleter = delete.Deleter(conf.host, database, client, writer)
         self.manager = manager.ConductorManager(builder, deleter, writer)
-        self.reaper = reaper.Reaper(conf, database, builder, deleter, writer, compute, client)
+        images = glance.GlanceClient(conf)
+        self.reaper = reaper.Reaper(
+            conf, database, builder, deleter, writer, compute, client, images
+        )
         self._service = daemon.new_service(conf, service.CONDUCTOR_BINARY)
         self._periodic = [
             concurrency.Periodic("heartbeat", conf.report_interval_s, self._report),

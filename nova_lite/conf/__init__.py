@@ -23,6 +23,7 @@ SECTIONS = (
     "fake",
     "glance",
     "image_cache",
+    "key_manager",
     "libvirt",
     "quota",
     "rpc",

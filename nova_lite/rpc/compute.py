@@ -98,6 +98,42 @@ class ComputeClient(transport.Client):
             block_device=block_device,
         )
 
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Cinder has made a volume of the server larger (cast)."""
+        self._cast(
+            ctxt,
+            "extend_volume",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_device=block_device,
+        )
+
+    def swap_volume(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Put the volume that Cinder moves another to in its place (cast)."""
+        self._cast(
+            ctxt,
+            "swap_volume",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_device=block_device,
+        )
+
     def stop_instance(
         self,
         ctxt: context.RequestContext,
@@ -117,6 +153,25 @@ class ComputeClient(transport.Client):
     ) -> None:
         """Start a server that was shut down (cast)."""
         self._cast(ctxt, "start_instance", server=host, instance=instance, operation=operation)
+
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Fill the image named in the operation's arguments with what a server's
+        disks hold now (cast)."""
+        self._cast(
+            ctxt,
+            "create_image",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_devices=block_devices,
+        )
 
     def get_console_output(
         self, ctxt: context.RequestContext, host: str, instance_uuid: str, tail_lines: int | None
@@ -225,6 +280,24 @@ class ComputeEndpoint(abc.ABC):
     ) -> None: ...
 
     @abc.abstractmethod
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def swap_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
     def stop_instance(
         self,
         ctxt: context.RequestContext,
@@ -238,6 +311,15 @@ class ComputeEndpoint(abc.ABC):
         ctxt: context.RequestContext,
         instance: objects.Instance,
         operation: objects.Operation,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None: ...
 
     @abc.abstractmethod

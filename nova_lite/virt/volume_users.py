@@ -22,10 +22,13 @@ _SUFFIX = ".json"
 
 
 class VolumeUsers:
-    """The record, and a lock a volume under which its host's side changes."""
+    """The record, and a lock a volume under which its host's side changes.
 
-    def __init__(self, state_path: str) -> None:
-        self._directory = pathlib.Path(state_path) / DIRECTORY
+    Of a mounted share the same is kept in another directory: which volumes use it.
+    """
+
+    def __init__(self, state_path: str, directory: str = DIRECTORY) -> None:
+        self._directory = pathlib.Path(state_path) / directory
         self._locks = locks.Locks()
 
     def of(self, volume_id: str) -> frozenset[str]:

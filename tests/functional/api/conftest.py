@@ -71,7 +71,9 @@ class Api:
         self.cinder.list_volume_types.side_effect = lambda _ctxt: list(self.volume_types)
         self.cinder.create_attachment.side_effect = self._create_attachment
         self.cinder.delete_attachment.side_effect = self._delete_attachment
+        self.cinder.snapshot_quota.return_value = cinder.SnapshotQuota(limit=10, used=0)
         self.glance.get_image.side_effect = self._get_image
+        self.glance.image_url.side_effect = lambda _ctxt, image_id: f"http://g/images/{image_id}"
         self.glance.location_urls.return_value = []
         self.cinder.list_attachments.return_value = []
         self.cinder.get_attachment.side_effect = self._get_attachment
