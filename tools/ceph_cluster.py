@@ -23,7 +23,7 @@ POOLS = ("images", "volumes", "volumes2", "vms", "backups")
 OSD_BYTES = 40 * 1024**3
 """Of a sparse file: what is written takes room, no more."""
 PLACEMENT_GROUPS = 8
-STEP_TIMEOUT_S = 60.0
+STEP_TIMEOUT_S = 120.0
 
 _MON = "profile rbd"
 USERS: dict[str, dict[str, str]] = {
@@ -62,7 +62,6 @@ class Ceph(Service):
 
     name = "ceph"
     port_names = ("v2", "v1")
-    start_timeout_s = 60.0
 
     def launch(self) -> None:
         """Make the cluster once; then monitor, manager and OSD."""

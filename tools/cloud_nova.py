@@ -15,7 +15,7 @@ from supervised import program
 from supervised import ServiceFailed
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-COMPUTE_HOST = "compute-1"
+FIRST_HOST, SECOND_HOST = "compute-1", "compute-2"
 ONLY_VOLUME_KEY = "00000000-0000-0000-0000-000000000000"
 CEPH_USERS = ("client.cinder", "client.nova")
 
@@ -148,15 +148,15 @@ class NovaConductor(NovaDaemon):
         """For nova-lite-manage, and for tests that look behind the API."""
         return {
             "REALCLOUD_NOVA_CONF": str(self.conf),
-            "REALCLOUD_NOVA_STATE": str(self.home / "state"),
+            "REALCLOUD_NOVA_STATE": str(self.home),
         }
 
     def _configuration(self) -> Sections:
         return {
             "DEFAULT": {
                 "debug": True,
-                "host": COMPUTE_HOST,
-                "state_path": self.home / "state",
+                "host": FIRST_HOST,
+                "state_path": self.home / FIRST_HOST,
                 "transport_url": self.transport_url(),
                 "report_interval_s": 2,
             },
@@ -165,15 +165,14 @@ class NovaConductor(NovaDaemon):
                 "api_connection": self.database_url("nova_lite_api"),
                 "connection": self.database_url("nova_lite_cell"),
             },
-            "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
-            "key_manager": {"file_directory": self.home / "keys"},
             "libvirt": {
                 "images_type": "rbd",
-                "images_rbd_pool": "vms",
                 "images_rbd_ceph_conf": ceph_conf(self),
                 "rbd_user": "nova",
                 "rbd_secret_uuid": self.secrets.uuid("client.nova"),
             },
+            "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
+            "key_manager": {"file_directory": self.home / "keys"},
             "keystone_authtoken": self._token_checks(),
             "service_user": {
                 option: value
@@ -208,33 +207,65 @@ class NovaScheduler(NovaDaemon):
 
 
 class NovaCompute(NovaDaemon):
-    """Runs guests with QEMU."""
+    """Runs guests with QEMU; their local disks are in Ceph."""
 
     name = "nova-compute"
+    host = FIRST_HOST
     needs = ("nova-conductor", "libvirt", "ceph", "secrets")
 
-    def stop(self) -> str:
+    def halt(self) -> str:
         """Also switch its guests off: the disks that they use go next."""
-        done = super().stop()
+        done = super().halt()
         guests = self._guests("list")
         for uuid in guests:
             virsh("destroy", uuid)
         return f"{done}; {len(guests)} guests switched off" if guests else done
 
     def purge(self) -> str:
-        """Also undefine its guests."""
-        done = super().purge()
+        """Also switch off and undefine its guests."""
+        self.halt()
         for uuid in self._guests("list", "--all"):
             virsh("undefine", uuid, "--nvram")
-        return done
+        return super().purge()
 
     def _guests(self, *words: str) -> list[str]:
         """UUIDs of domains with a file in this cloud's state directory."""
         try:
             listed = virsh(*words, "--uuid").split()
-            return [uuid for uuid in listed if f"{self.home}/" in virsh("dumpxml", uuid)]
+            return [
+                uuid for uuid in listed if f"{self.home}/{self.host}/" in virsh("dumpxml", uuid)
+            ]
         except ServiceFailed:
             return []  # libvirt does not run, so neither do guests
+
+
+class SecondNovaCompute(NovaCompute):
+    """Another compute host, as far as nova_lite knows; its local disks are files.
+
+    Both have the same libvirt. Its availability zone tells them apart.
+    """
+
+    name = "nova-compute-2"
+    host = SECOND_HOST
+
+    def launch(self) -> None:
+        """With a second file of configuration, above the first."""
+        sections: Sections = {
+            "DEFAULT": {"host": SECOND_HOST, "state_path": self.home / SECOND_HOST},
+            "compute": {"availability_zone": "files"},
+            "libvirt": {"images_type": "qcow2"},
+        }
+        write_private(self._overlay, ini_text(sections))
+        super().launch()
+
+    def argv(self, command: str) -> list[str]:
+        """The usual program."""
+        argv = super().argv(command.removesuffix("-2"))
+        return [*argv, "--config-file", str(self._overlay)]
+
+    @property
+    def _overlay(self) -> pathlib.Path:
+        return self.home / f"{SECOND_HOST}.conf"
 
 
 class NovaApi(NovaDaemon):
@@ -246,4 +277,6 @@ class NovaApi(NovaDaemon):
     path = "/v2.1"
 
 
-NOVA: tuple[type[CloudService], ...] = (NovaConductor, NovaScheduler, NovaCompute, NovaApi)
+NOVA: tuple[type[CloudService], ...] = (
+    *(NovaConductor, NovaScheduler, NovaCompute, SecondNovaCompute, NovaApi),
+)

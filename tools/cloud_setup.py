@@ -17,7 +17,7 @@ from supervised import Work
 
 CLOUDS = {"realcloud": "admin"} | {f"realcloud-{user}": user for user in USERS}
 """User, and project of the same name, by cloud of clouds.yaml."""
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 
 VOLUME_TYPES: dict[str, dict[str, str]] = {
     "ceph": {"volume_backend_name": "ceph"},
@@ -25,6 +25,7 @@ VOLUME_TYPES: dict[str, dict[str, str]] = {
     "luks": {"volume_backend_name": "ceph"},
     "ceph2": {"volume_backend_name": "ceph2"},
 }
+FLAVOR = {"name": "nova-lite.tiny", "ram": 256, "vcpus": 1, "disk": 1}
 LUKS = {
     "provider": "luks",
     "control_location": "front-end",
@@ -41,7 +42,7 @@ class CloudSetup:
         self._secrets = Secrets(work)
 
     def finish(self, say: typing.Callable[[str], None]) -> None:
-        """Make volume types, write files, wait until everybody is up.
+        """Make volume types and a flavor, write files, wait until everybody is up.
 
         :raises ServiceFailed: somebody was not in time.
         """
@@ -49,6 +50,7 @@ class CloudSetup:
         auth_url = f"http://{LOOPBACK}:{port}/v3"
         admin = RestClient(auth_url, "admin", self._secrets.get("admin"), "admin")
         self._ensure_volume_types(admin)
+        self._ensure_flavor(admin)
         self._write_files(auth_url)
         if not wait_until(lambda: _all_up(admin), READY_TIMEOUT_S, 0.3):
             raise ServiceFailed(f"not every service was up after {READY_TIMEOUT_S:.0f} s")
@@ -72,6 +74,12 @@ class CloudSetup:
                 admin.request(
                     "volumev3", "POST", f"/types/{made['id']}/encryption", {"encryption": LUKS}
                 )
+
+    @staticmethod
+    def _ensure_flavor(admin: RestClient) -> None:
+        listed = admin.request("compute", "GET", "/flavors?is_public=None")["flavors"]
+        if FLAVOR["name"] not in {row["name"] for row in listed}:
+            admin.request("compute", "POST", "/flavors", {"flavor": FLAVOR})
 
     def _write_files(self, auth_url: str) -> None:
         clouds = ["clouds:"]
@@ -122,4 +130,6 @@ def _all_up(admin: RestClient) -> bool:
 
 
 def _up(rows: list[Body]) -> set[str]:
-    return {row["binary"] for row in rows if row["state"] == "up"}
+    """Daemons of which every one is up."""
+    down = {row["binary"] for row in rows if row["state"] != "up"}
+    return {row["binary"] for row in rows} - down

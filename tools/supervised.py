@@ -175,7 +175,7 @@ class Service(abc.ABC):
 
     name: typing.ClassVar[str]
     port_names: typing.ClassVar[tuple[str, ...]] = ()
-    start_timeout_s: typing.ClassVar[float] = 60.0
+    start_timeout_s: typing.ClassVar[float] = 120.0
 
     def __init__(self, work: Work, options: Options) -> None:
         self.work = work
@@ -238,6 +238,10 @@ class Service(abc.ABC):
         self.work.save(self.name, self.facts)
         return "stopped" if processes else "was not running"
 
+    def halt(self) -> str:
+        """Stop everything that it is responsible for, not only the daemon."""
+        return self.stop()
+
     def purge(self) -> str:
         """Stop, and remove the data; the log stays."""
         done = self.stop()
@@ -263,7 +267,7 @@ class Service(abc.ABC):
         """
         with self.log.open("ab") as log:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=120, **popen
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=240, **popen
             )
         if done.returncode:
             raise ServiceFailed(f"{argv[0]} ended with {done.returncode}")

@@ -6,6 +6,7 @@ import typing
 import uuid
 
 import pytest
+import requests
 
 from nova_lite import concurrency
 from nova_lite import exceptions
@@ -128,18 +129,69 @@ def test_the_same_server_may_hold_a_volume_twice_for_a_move(service: embedded.Se
 
 def test_a_user_cannot_take_a_connected_volume_from_a_guest(service: embedded.Services) -> None:
     """CVE-2023-2088: the attachment of a guest goes with a service token only."""
-    cinder, ctxt = service.cinder, service.ctxt
     volume_id = volume_of(service)
-    attachment = cinder.create_attachment(ctxt, volume_id, str(uuid.uuid4()), CONNECTOR)
-    cinder.complete_attachment(ctxt, attachment.id)
+    with service.guest_with(volume_id) as attachment_id:
+        answer = service.ask(
+            *("volume", "DELETE", f"/attachments/{attachment_id}"),
+            headers={"OpenStack-API-Version": "volume 3.44"},
+        )
+        assert answer.status_code == 409
+        for body in (
+            {"os-detach": {"attachment_id": attachment_id}},
+            {"os-terminate_connection": {"connector": CONNECTOR}},
+        ):
+            answer = service.ask("volume", "POST", f"/volumes/{volume_id}/action", json=body)
+            assert answer.status_code == 409
+        assert status_of(service, volume_id) == "in-use"
+    assert status_of(service, volume_id) == "available"
+
+
+def test_a_user_may_give_up_a_reservation(service: embedded.Services) -> None:
+    """CVE-2023-2088: nobody is connected, so nobody is hurt."""
+    volume_id = volume_of(service)
+    attachment = service.cinder.create_attachment(service.ctxt, volume_id, str(uuid.uuid4()))
     answer = service.ask(
         *("volume", "DELETE", f"/attachments/{attachment.id}"),
         headers={"OpenStack-API-Version": "volume 3.44"},
     )
-    assert answer.status_code == 409
-    assert status_of(service, volume_id) == "in-use"
-    cinder.delete_attachment(ctxt, attachment.id)
+    assert answer.status_code == 200
     assert status_of(service, volume_id) == "available"
+
+
+@pytest.mark.parametrize(("microversion", "status"), [("3.26", 404), ("3.27", 200), ("3.44", 200)])
+def test_attachments_came_with_a_microversion(
+    service: embedded.Services, microversion: str, status: int
+) -> None:
+    """S191: what nova_lite looks for before it uses them."""
+    answer = service.ask(
+        *("volume", "GET", "/attachments"),
+        headers={"OpenStack-API-Version": f"volume {microversion}"},
+    )
+    assert answer.status_code == status
+
+
+def test_shared_targets_came_with_a_microversion(service: embedded.Services) -> None:
+    """S191: 3.48 tells whether targets are shared, and of which service."""
+    path = f"/volumes/{volume_of(service)}"
+    for microversion, known in (("3.47", False), ("3.48", True), ("3.69", True)):
+        headers = {"OpenStack-API-Version": f"volume {microversion}"}
+        volume = service.ask("volume", "GET", path, headers=headers).json()["volume"]
+        assert ("shared_targets" in volume) == known
+        assert ("service_uuid" in volume) == known
+
+
+def test_a_microversion_that_there_is_not_is_refused(service: embedded.Services) -> None:
+    headers = {"OpenStack-API-Version": "volume 3.9999"}
+    assert service.ask("volume", "GET", "/volumes", headers=headers).status_code == 406
+
+
+def test_the_version_document_wants_to_know_who_asks(service: embedded.Services) -> None:
+    """The client has to send a token even there."""
+    root = service.volume_url.removesuffix("/v3")
+    assert requests.get(f"{root}/v3/", timeout=20).status_code == 401
+    answer = service.ask("volume", "GET", "/")
+    assert answer.status_code == 200
+    assert answer.json()["versions"][0]["id"] == "v3.0"
 
 
 def test_the_legacy_calls(service: embedded.Services) -> None:

@@ -51,3 +51,31 @@ def test_what_is_not_there(service: embedded.Services, tmp_path: pathlib.Path) -
     with pytest.raises(exceptions.ImageNotFound):
         service.glance.get_image(service.ctxt, "../images")
     assert not list(tmp_path.iterdir())
+
+
+def test_locations_name_the_data_if_they_are_told(service: embedded.Services) -> None:
+    """S219: a list of objects with a URL each; absent where the service tells none."""
+    image_id = service.upload(os.urandom(1000))
+    image = service.ask("image", "GET", f"/images/{image_id}").json()
+    for location in image.get("locations", ()):
+        assert location["url"].partition("://")[0]
+        assert isinstance(location["metadata"], dict)
+    urls = [location["url"] for location in image.get("locations", ())]
+    if any(url.startswith("rbd://") for url in urls):
+        # What makes a clone possible: cluster, pool, image, snapshot.
+        assert urls[0].split("/")[-2:] == [image_id, "snap"]
+        assert image["direct_url"] == urls[0]
+
+
+def test_another_project_sees_no_private_image(service: embedded.Services) -> None:
+    image_id = service.upload(os.urandom(1000), visibility="private")
+    with pytest.raises(exceptions.ImageNotFound):
+        service.glance.get_image(service.stranger(), image_id)
+
+
+def test_an_image_that_is_not_complete_has_no_data(service: embedded.Services) -> None:
+    body = {"name": "later", "disk_format": "raw", "container_format": "bare"}
+    image_id = service.ask("image", "POST", "/images", json=body).json()["id"]
+    assert service.glance.get_image(service.ctxt, image_id).status == "queued"
+    answer = service.ask("image", "GET", f"/images/{image_id}/file")
+    assert (answer.status_code, answer.content) == (204, b"")

@@ -26,6 +26,9 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ADMIN, USER = "realcloud", "realcloud-demo"
 """Clouds of clouds.yaml: the administrator, and somebody without privileges."""
 FLAVOR = "nova-lite.tiny"
+FIRST_HOST = "compute-1"
+CEPH_ZONE, FILES_ZONE = "nova", "files"
+"""Availability zones of the two compute hosts, by where local disks are."""
 POOLS = ("images", "volumes", "volumes2", "vms", "backups")
 
 Row: typing.TypeAlias = dict[str, typing.Any]
@@ -111,6 +114,18 @@ class Cloud:
             client.close()
         for connection in self._connections.values():
             connection.close()
+
+    def pid(self, service: str) -> int:
+        """Of the main process of a daemon of this cloud."""
+        facts = json.loads((self.directory / f"{service}.json").read_text())
+        return int(facts["processes"][0][0])
+
+    def up(self) -> None:
+        """Start again what was stopped or killed."""
+        output_of(
+            *(CHECKOUT / "tools" / "realcloud", "up", "--work-dir", self.directory),
+            timeout_s=400.0,
+        )
 
     def console(self, server_id: str, pattern: str, timeout_s: float = 90.0) -> re.Match[str]:
         """The last line of a guest's console that matches, once there is one.

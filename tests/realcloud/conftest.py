@@ -89,11 +89,7 @@ def guest_images(
 @pytest.fixture(scope="session")
 def flavor(cloud: clouds.Cloud) -> str:
     """Id of a flavor that the guest is content with: 1 CPU, 256 MiB, 1 GiB."""
-    compute = cloud.connection(clouds.ADMIN).compute
-    known = compute.find_flavor(clouds.FLAVOR)
-    if known is None:
-        known = compute.create_flavor(name=clouds.FLAVOR, ram=256, vcpus=1, disk=1)
-    return str(known.id)
+    return str(cloud.connection().compute.find_flavor(clouds.FLAVOR, ignore_missing=False).id)
 
 
 @pytest.fixture(scope="session")

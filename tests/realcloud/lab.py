@@ -136,14 +136,16 @@ class Lab:
         image: str = "",
         devices: collections.abc.Sequence[Body] = (),
         flavor: str | None = None,
+        zone: str = clouds.CEPH_ZONE,
         **more: object,
     ) -> Answer:
-        """``POST /servers``, without networks."""
+        """``POST /servers``, without networks; ``zone`` is of one compute host."""
         server: Body = {
             "name": name,
             "flavorRef": flavor or self.flavor,
             "imageRef": image,
             "networks": "none",
+            "availability_zone": zone,
             **more,
         }
         if devices:

@@ -58,11 +58,12 @@ class Traces:
         return found
 
     def _files(self) -> set[str]:
-        """Files of servers; the image cache stays."""
+        """Files of servers in the hosts' state directories; the image cache stays."""
         found = set()
-        for directory, _, names in os.walk(self._cloud.state):
-            if "_base" not in pathlib.Path(directory).parts:
-                found |= {f"host: {directory}/{name}" for name in names}
+        for state in self._cloud.state.glob("compute-*/"):
+            for directory, _, names in os.walk(state):
+                if "_base" not in pathlib.Path(directory).parts:
+                    found |= {f"host: {directory}/{name}" for name in names}
         return found
 
     def _nova(self) -> set[str]:

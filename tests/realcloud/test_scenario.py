@@ -9,7 +9,7 @@ from tests.realcloud import conftest
 def test_a_server_boots_from_a_volume_and_leaves_nothing(
     cloud: clouds.Cloud, guest_images: conftest.GuestImages
 ) -> None:
-    """S29, S198: a user without privileges boots from a volume that Cinder clones from
+    """S29, S198, S217, S220: a user without privileges boots from a volume that Cinder clones from
     the image, attaches another one, detaches it, and deletes everything."""
     story = scenario.Scenario(cloud.client(), "story")
     story.upload_image(str(guest_images.path))
