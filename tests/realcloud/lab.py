@@ -7,8 +7,9 @@ import typing
 
 from tests.realcloud import cloud as clouds
 
-BOOT_TIMEOUT_S = 150.0
-GUEST_TIMEOUT_S = 120.0
+BOOT_TIMEOUT_S = 300.0
+GUEST_TIMEOUT_S = 300.0
+"""A guest without a processor of its own is slow, and slower beside other tests."""
 SERIAL_CHARACTERS = 20
 """So much of a disk's serial virtio-blk shows."""
 VOLUME_VERSION = "3.66"
