@@ -173,6 +173,12 @@ class DeviceDetachRefused(NovaLiteError):
     template = "The guest did not release {device} after {attempts} attempts."
 
 
+class VolumeCopyStopped(NovaLiteError):
+    """A guest's disk was being copied to another volume, and that was given up."""
+
+    template = "The copy of {device} to another volume was given up after {copied_percent} %."
+
+
 # Remote services
 
 

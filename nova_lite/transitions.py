@@ -49,6 +49,11 @@ class Transition:
     success: VmState | None
     failure: VmState | None
     restart: Restart
+    steps: tuple[str, ...] = ()
+    """The steps of an action that always has the same ones, in order: how far it is."""
+    rereads_device: bool = False
+    """Whether the volume it is about may have changed since it was sent: the host
+    is given the device anew when it begins."""
 
     def check(self, instance: HasState) -> None:
         """Refuse unless the server's state allows the action.
@@ -72,6 +77,11 @@ class Transition:
     def takes_task_state(self) -> bool:
         """Whether the action owns the whole server while it runs."""
         return bool(self.doing)
+
+    @property
+    def is_always_allowed(self) -> bool:
+        """Whether no state of the server forbids it."""
+        return self.vm_states is None and self.task_states is None
 
 
 _AT_REST: frozenset[TaskState | None] = frozenset({None})
@@ -121,6 +131,7 @@ ATTACH_VOLUME = Transition(
     success=None,
     failure=None,
     restart=Restart.ROLL_BACK,
+    steps=("reserve", "connect_volume", "plug", "complete_attachment"),
 )
 
 # Once the guest was asked to let go the way is forward: asking twice is
@@ -133,6 +144,44 @@ DETACH_VOLUME = Transition(
     success=None,
     failure=None,
     restart=Restart.RESUME,
+    steps=("unplug", "release_volume"),
+    rereads_device=True,
+)
+
+# Cinder has made an attached volume larger and says so, whatever the server does
+# then: its host waits for its turn. Telling the guest twice is harmless.
+EXTEND_VOLUME = Transition(
+    "extend_volume",
+    vm_states=None,
+    task_states=None,
+    doing=(),
+    success=None,
+    failure=None,
+    restart=Restart.RESUME,
+    steps=("read_volume", "extend_disk"),
+    rereads_device=True,
+)
+
+# Cinder moves a volume to another back end: the guest's disk is copied to a new
+# volume while it runs. Until the guest is on the new one there is a way back, and
+# none after that.
+SWAP_VOLUME = Transition(
+    "swap_volume",
+    vm_states=frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESIZED}),
+    task_states=_AT_REST,
+    doing=(),
+    success=None,
+    failure=None,
+    restart=Restart.ROLL_BACK,
+    steps=(
+        "reserve",
+        "connect_volume",
+        "copy",
+        "complete_attachment",
+        "release_volume",
+        "complete_migration",
+    ),
+    rereads_device=True,
 )
 
 # The guest is asked, then made, to shut down; its definition stays. One that is
@@ -160,5 +209,14 @@ START = Transition(
 
 TABLE = {
     transition.action: transition
-    for transition in (CREATE, DELETE, ATTACH_VOLUME, DETACH_VOLUME, STOP, START)
+    for transition in (
+        CREATE,
+        DELETE,
+        ATTACH_VOLUME,
+        DETACH_VOLUME,
+        EXTEND_VOLUME,
+        SWAP_VOLUME,
+        STOP,
+        START,
+    )
 }

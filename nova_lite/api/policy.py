@@ -34,6 +34,7 @@ RESOURCES = (
     "keypairs",
     "limits",
     "quota_sets",
+    "server_external_events",
     "servers",
     "services",
     "volume_attachments",

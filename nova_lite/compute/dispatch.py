@@ -15,8 +15,10 @@ from nova_lite.compute.operations import attach_volume
 from nova_lite.compute.operations import build
 from nova_lite.compute.operations import delete
 from nova_lite.compute.operations import detach_volume
+from nova_lite.compute.operations import extend_volume
 from nova_lite.compute.operations import start
 from nova_lite.compute.operations import stop
+from nova_lite.compute.operations import swap_volume
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ _OPERATIONS: dict[
     transitions.DELETE.action: delete.run,
     transitions.ATTACH_VOLUME.action: attach_volume.run,
     transitions.DETACH_VOLUME.action: detach_volume.run,
+    transitions.EXTEND_VOLUME.action: extend_volume.run,
+    transitions.SWAP_VOLUME.action: swap_volume.run,
     transitions.STOP.action: stop.run,
     transitions.START.action: start.run,
 }

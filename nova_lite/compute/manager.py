@@ -61,6 +61,26 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         """Take a volume out."""
         self._dispatcher.start(ctxt, operation, instance, [block_device])
 
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Tell a guest that its volume has grown."""
+        self._dispatcher.start(ctxt, operation, instance, [block_device])
+
+    def swap_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Move a guest from one volume to another."""
+        self._dispatcher.start(ctxt, operation, instance, [block_device])
+
     def stop_instance(
         self,
         ctxt: context.RequestContext,

@@ -21,8 +21,10 @@ from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.compute import writeahead
+from nova_lite.compute.operations import swap_volume
 from nova_lite.volume import host_side
 from nova_lite.volume import removal
+from nova_lite.volume import swapping
 
 LOG = logging.getLogger(__name__)
 
@@ -110,8 +112,7 @@ class Recovery:
             with self._locks.hold(instance_uuid, "removal"):
                 driver.guests.destroy(instance_uuid)
                 for device in devices:
-                    info = host_side.connection_info_of(device)
-                    if info is not None:
+                    for info in swapping.connections_of(device):
                         driver.volumes.disconnect(info, instance_uuid)
                 driver.disks.remove(instance_uuid)
         except exceptions.NovaLiteError as error:
@@ -200,6 +201,8 @@ class Recovery:
         restart = transitions.TABLE[item.operation.action].restart
         if restart is transitions.Restart.RESUME:
             return self._host.conductor.resume_operation(ctxt, item.operation)
+        if item.operation.action == transitions.SWAP_VOLUME.action:
+            return self._end_swap(ctxt, item)
         if restart is transitions.Restart.RETRY:
             self._undo_build(ctxt, item)
             outcome = objects.Outcome(
@@ -255,6 +258,21 @@ class Recovery:
             removed_devices=[device.uuid],
         )
         compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
+
+    def _end_swap(
+        self, ctxt: context.RequestContext, item: writeahead.Unfinished
+    ) -> objects.Operation | None:
+        """Back, as long as the guest is on the old volume; else forward."""
+        operation = item.operation
+        message = f"The volume was not swapped: {RESTARTED}"
+        outcome = objects.Outcome(succeeded=False, message=message)
+        if item.devices and swap_volume.is_past_return(self._host, operation, item.devices[0]):
+            return self._host.conductor.resume_operation(ctxt, operation)
+        for device in item.devices:
+            swap_volume.roll_back(self._host, ctxt, operation, device)
+            outcome.changed_devices = [device]
+        compute_task.insist(self._host.conductor.finish_operation, ctxt, operation, outcome)
+        return None
 
     def _clean_up(
         self, ctxt: context.RequestContext, item: writeahead.Unfinished, *, over: bool

@@ -226,7 +226,7 @@ class Tasks:
                 entry = self._log.open(operation.id)
                 try:
                     entry.begin(operation, instance, devices)
-                    self._conductor.begin_operation(ctxt, operation, doing)
+                    now = self._conductor.begin_operation(ctxt, operation, doing)
                 except exceptions.NovaLiteError:
                     # Not what an earlier process left there for recovery.
                     if entry.is_new:
@@ -234,6 +234,9 @@ class Tasks:
                     else:
                         entry.close()
                     raise
+                if now is not None:
+                    devices = now
+                    entry.devices(devices)
                 task = InstanceTask(
                     ctxt, operation, instance, devices, entry, self._conductor, self._host
                 )

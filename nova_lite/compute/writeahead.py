@@ -53,6 +53,10 @@ class Entry:
         """The operation and all it is about."""
         self._append("operation", operation.obj_to_primitive())
         self._append("instance", instance.obj_to_primitive())
+        self.devices(devices)
+
+    def devices(self, devices: collections.abc.Iterable[objects.BlockDeviceMapping]) -> None:
+        """What the database knows of the operation's devices."""
         for device in devices:
             self._append("device", device.obj_to_primitive())
 

@@ -95,6 +95,42 @@ class ComputeClient(transport.Client):
             block_device=block_device,
         )
 
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Cinder has made a volume of the server larger (cast)."""
+        self._cast(
+            ctxt,
+            "extend_volume",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_device=block_device,
+        )
+
+    def swap_volume(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Put the volume that Cinder moves another to in its place (cast)."""
+        self._cast(
+            ctxt,
+            "swap_volume",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_device=block_device,
+        )
+
     def stop_instance(
         self,
         ctxt: context.RequestContext,
@@ -170,6 +206,24 @@ class ComputeEndpoint(abc.ABC):
 
     @abc.abstractmethod
     def detach_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def swap_volume(
         self,
         ctxt: context.RequestContext,
         instance: objects.Instance,

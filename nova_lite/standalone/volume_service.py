@@ -6,8 +6,12 @@ import typing
 
 import falcon
 
+from nova_lite.standalone import compute_calls
 from nova_lite.standalone import faults
+from nova_lite.standalone import volume_actions
+from nova_lite.standalone import volume_growth
 from nova_lite.standalone import volume_making
+from nova_lite.standalone import volume_migration
 from nova_lite.standalone import volume_records
 from nova_lite.standalone import volume_resources
 from nova_lite.standalone import volume_views
@@ -213,7 +217,13 @@ def make_app(conf: typing.Any) -> typing.Any:
         faults.install(app)
     for path in ("/", "/v3"):
         app.add_route(path, Versions(newest))
-    _add_volumes(app, volume_resources.Volumes(volumes, maker, options.max_volume_gib))
+    compute = compute_calls.ComputeApi(conf)
+    actions = volume_actions.VolumeActions(
+        volumes,
+        volume_growth.Growth(volumes, compute, options.max_volume_gib),
+        volume_migration.Migration(volumes, compute),
+    )
+    _add_volumes(app, volume_resources.Volumes(volumes, maker, actions, options.max_volume_gib))
     snapshots = volume_resources.Snapshots(volumes, maker)
     app.add_route("/v3/snapshots", snapshots)
     app.add_route("/v3/snapshots/detail", snapshots, suffix="detail")

@@ -42,6 +42,16 @@ class FakeGuest:
     volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     boot_order: list[str] = dataclasses.field(default_factory=list)
     """Names of the disks its firmware tries, the first one first."""
+    sizes_bytes: dict[str, int] = dataclasses.field(default_factory=dict)
+    """What it has been told of its volumes' sizes, by id."""
+    backed_by: dict[str, str] = dataclasses.field(default_factory=dict)
+    """A volume's id -> id of the connection that its data are behind: another one
+    when they were moved."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has its disks open."""
+        return self.power_state in (states.PowerState.RUNNING, states.PowerState.PAUSED)
 
 
 @dataclasses.dataclass
@@ -129,10 +139,10 @@ class FakeGuests(_Part, interface.GuestOps):
             raise exceptions.HypervisorError(reason=f"guest {instance.uuid} exists already")
         if instance.uuid not in self.world.local_disks:
             raise exceptions.HypervisorError(reason=f"no disks were made for {instance.uuid}")
-        volumes = {}
+        volumes, backed_by = {}, {}
         for device in block_device_info["block_device_mapping"]:
             volume_id = naming.volume_id_of(device["connection_info"])
-            _require_connected(self.world, volume_id, instance.uuid)
+            backed_by[volume_id] = _connected(self.world, device, instance.uuid)
             volumes[volume_id] = naming.target_name(device["mount_device"])
         local_disks = dict(self.world.local_disks[instance.uuid])
         if instance.uuid in self.world.config_drives:
@@ -143,6 +153,7 @@ class FakeGuests(_Part, interface.GuestOps):
             power_state=states.PowerState.RUNNING,
             local_disks=local_disks,
             volumes=volumes,
+            backed_by=backed_by,
             boot_order=_boot_order(block_device_info, root_image)[: self.max_boot_devices],
         )
         self.world.save()
@@ -330,7 +341,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
         """
         if connection_info.get("data", {}).get("encrypted") and encryption is None:
             raise exceptions.InvalidVolume(reason="it is encrypted, and nothing opens it")
-        users = self.world.connected.setdefault(naming.volume_id_of(connection_info), [])
+        users = self.world.connected.setdefault(naming.connection_id_of(connection_info), [])
         if instance_uuid not in users:
             users.append(instance_uuid)
         self.world.save()
@@ -342,10 +353,10 @@ class FakeVolumes(_Part, interface.VolumeOps):
         :raises nova_lite.exceptions.HypervisorError: a guest that is to be
             disconnected still has it.
         """
-        volume_id = naming.volume_id_of(connection_info)
+        volume_id = naming.connection_id_of(connection_info)
         others = self.users(volume_id) - {instance_uuid}
         for uuid, guest in self.world.guests.items():
-            if volume_id in guest.volumes and uuid not in others:
+            if volume_id in guest.backed_by.values() and uuid not in others:
                 raise exceptions.HypervisorError(reason=f"guest {uuid} uses volume {volume_id}")
         if others:
             self.world.connected[volume_id] = sorted(others)
@@ -367,7 +378,7 @@ class FakeVolumes(_Part, interface.VolumeOps):
         volume_id = naming.volume_id_of(device["connection_info"])
         if volume_id in guest.volumes:
             return
-        _require_connected(self.world, volume_id, instance_uuid)
+        guest.backed_by[volume_id] = _connected(self.world, device, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
         target = naming.target_name(device["mount_device"])
         guest.volumes[volume_id] = naming.free_target_name(target, taken)
@@ -378,7 +389,58 @@ class FakeVolumes(_Part, interface.VolumeOps):
         """Take it from the guest."""
         guest = self.world.guests.get(instance_uuid)
         if guest is not None and guest.volumes.pop(volume_id, None) is not None:
+            guest.backed_by.pop(volume_id)
+            guest.sizes_bytes.pop(volume_id, None)
             self.world.save()
+
+    @faults.injectable
+    def extend(
+        self, instance_uuid: str, connection_info: interface.ConnectionInfo, size_bytes: int
+    ) -> None:
+        """Remember the size."""
+        guest = self.world.guests.get(instance_uuid)
+        volume_id = naming.volume_id_of(connection_info)
+        if guest is not None and guest.is_running and volume_id in guest.volumes:
+            guest.sizes_bytes[volume_id] = size_bytes
+            self.world.save()
+
+    @faults.injectable
+    def swap(
+        self,
+        instance_uuid: str,
+        old: interface.ConnectionInfo,
+        new: interface.VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Remember on which volume the disk is; copying takes no time.
+
+        :raises nova_lite.exceptions.HypervisorError: it has no such disk, or the
+            new volume is not connected.
+        """
+        guest = self.world.guest(instance_uuid)
+        if not guest.is_running:
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
+        old_id = naming.volume_id_of(old)
+        if old_id not in guest.volumes:
+            raise exceptions.HypervisorError(reason=f"guest {instance_uuid} has no {old_id}")
+        destination = _connected(self.world, new, instance_uuid)
+        if guest.backed_by[old_id] != destination and not is_wanted():
+            raise exceptions.VolumeCopyStopped(device=guest.volumes[old_id], copied_percent=0)
+        guest.backed_by[old_id] = destination
+        self.world.save()
+
+    @faults.injectable
+    def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
+        """None is ever under way."""
+
+    @faults.injectable
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: interface.ConnectionInfo
+    ) -> bool:
+        """By the ids."""
+        guest = self.world.guest(instance_uuid)
+        return guest.backed_by.get(volume_id) == naming.connection_id_of(connection_info)
 
     @faults.injectable
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
@@ -488,8 +550,11 @@ def _boot_order(
     return sorted(indices, key=lambda target: indices[target] or 0)
 
 
-def _require_connected(world: World, volume_id: str, instance_uuid: str) -> None:
-    if instance_uuid not in world.connected.get(volume_id, ()):
+def _connected(world: World, device: interface.VolumeDevice, instance_uuid: str) -> str:
+    """The id of a volume's connection, which must be there for the server."""
+    connection_id = naming.connection_id_of(device["connection_info"])
+    if instance_uuid not in world.connected.get(connection_id, ()):
         raise exceptions.HypervisorError(
-            reason=f"volume {volume_id} is not connected for {instance_uuid}"
+            reason=f"volume {connection_id} is not connected for {instance_uuid}"
         )
+    return connection_id

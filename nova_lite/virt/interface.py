@@ -361,6 +361,50 @@ class VolumeOps(abc.ABC):
         """
 
     @abc.abstractmethod
+    def extend(self, instance_uuid: str, connection_info: ConnectionInfo, size_bytes: int) -> None:
+        """The connected volume has grown to ``size_bytes``: have the host see it, and
+        the guest, if one runs and has it. Seen already is success.
+
+        :raises nova_lite.exceptions.HypervisorError: the guest's disk stays small.
+        """
+
+    @abc.abstractmethod
+    def swap(
+        self,
+        instance_uuid: str,
+        old: ConnectionInfo,
+        new: VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Move the running guest's disk from a volume to another one of the same size
+        or larger, both connected: its data are copied while the guest works, and the
+        guest goes on with the new one. Its disk keeps its name and its serial. A guest
+        that is on the new one already is success.
+
+        :param is_wanted: asked now and then; when it says no, the copy is given up.
+        :raises nova_lite.exceptions.VolumeCopyStopped: it was given up, and the guest
+            is on the old volume.
+        :raises nova_lite.exceptions.GuestNotFound: no such guest, or it does not run.
+        :raises nova_lite.exceptions.HypervisorError: the copy failed, likewise.
+        """
+
+    @abc.abstractmethod
+    def abandon_swap(self, instance_uuid: str, connection_info: ConnectionInfo) -> None:
+        """Give up a copy of :meth:`swap` that a dead process left under way for the
+        guest's disk of that (old) volume. None is success."""
+
+    @abc.abstractmethod
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: ConnectionInfo
+    ) -> bool:
+        """Whether the guest's disk with the serial ``volume_id`` has its data in the
+        volume of ``connection_info`` (after a :meth:`swap` that is another one).
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
+        """
+
+    @abc.abstractmethod
     def list_disks(self, instance_uuid: str) -> list[GuestDisk]:
         """The disks the guest has now.
 

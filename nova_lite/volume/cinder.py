@@ -1,8 +1,8 @@
 """A typed client of Cinder v3.
 
 Every call carries the user's token and ours (:mod:`nova_lite.remote`). The
-microversion is chosen once a process from Cinder's version document: 3.69
-(``shared_targets`` may be null), 3.48 (``shared_targets``), 3.44 (attachments),
+microversion is chosen once a process from Cinder's version document: 3.71 (completing
+an extend), 3.69 (``shared_targets`` may be null), 3.48 (``shared_targets``), 3.44 (attachments),
 else 3.0 and the legacy calls only.
 """
 
@@ -20,10 +20,13 @@ from nova_lite import remote
 
 LOG = logging.getLogger(__name__)
 
-WANTED_VERSIONS = ((3, 69), (3, 48), (3, 44), (3, 0))
+WANTED_VERSIONS = ((3, 71), (3, 69), (3, 48), (3, 44), (3, 0))
 ATTACHMENTS_VERSION = (3, 44)
 RETRY_DELAY_S = 0.2
 TYPES_PAGE = 1000
+
+# Of a volume that has been moved once, or never.
+_NOT_MIGRATING = frozenset({None, "", "none", "deleting", "error", "success"})
 
 # What an attachment says about itself beside the back end's data.
 _NOT_DATA = frozenset({"driver_volume_type", "attachment_id", "serial", "status"})
@@ -62,6 +65,37 @@ class Volume:
     name: str | None
     snapshot_id: str | None = None
     migration_status: str | None = None
+    """Shown to administrators only."""
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_migrating(self) -> bool:
+        """Whether Cinder moves it to another back end now."""
+        return self.migration_status not in _NOT_MIGRATING
+
+    def is_target_of(self, volume_id: str) -> bool:
+        """Whether Cinder made it to move that volume to."""
+        return self.migration_status == f"target:{volume_id}"
+
+    @property
+    def waits_for_extend(self) -> bool:
+        """Whether Cinder waits to hear how the growing of the guest's disk went."""
+        return self.status == "extending"
+
+    @property
+    def size_to_be_gib(self) -> int:
+        """Its size when an extend that is under way is through.
+
+        :raises nova_lite.exceptions.InvalidVolume: Cinder does not say.
+        """
+        if not self.waits_for_extend:
+            return self.size_gib
+        text = str(self.metadata.get("extend_new_size"))
+        if not text.isdecimal() or int(text) <= self.size_gib:
+            raise exceptions.InvalidVolume(
+                reason=f"volume {self.id} is extending, but to no size above {self.size_gib} GiB"
+            )
+        return int(text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +138,8 @@ class Attachment:
     status: str
     connection_info: dict[str, typing.Any] | None = dataclasses.field(repr=False)
     """``driver_volume_type`` and ``data``; None before a host is connected. Secret."""
+    attach_mode: str | None = None
+    """``rw`` or ``ro``; None before a host is connected."""
 
 
 class CinderClient:
@@ -314,6 +350,32 @@ class CinderClient:
         """``detaching`` back to ``in-use``."""
         self._action(ctxt, volume_id, "os-roll_detaching")
 
+    # What Cinder waits for
+
+    def complete_extend(
+        self, ctxt: context.RequestContext, volume_id: str, *, failed: bool
+    ) -> None:
+        """``extending`` to ``in-use``, with the new size, or the old one if it
+        ``failed`` (3.71)."""
+        self._action(ctxt, volume_id, "os-extend_volume_completion", {"error": failed})
+
+    def complete_migration(
+        self, ctxt: context.RequestContext, volume_id: str, new_volume_id: str, *, failed: bool
+    ) -> str:
+        """The guest is on the new volume, or (``failed``) has stayed on the old one,
+        and Cinder removes the other.
+
+        :returns: the id under which the volume goes on: the old one, whose data is
+            where the new volume's was.
+        """
+        body = self._action(
+            ctxt,
+            volume_id,
+            "os-migrate_volume_completion",
+            {"new_volume": new_volume_id, "error": failed},
+        )
+        return str(body["save_volume_id"])
+
     # The legacy flow
 
     def reserve_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
@@ -508,6 +570,7 @@ def _volume(body: dict[str, typing.Any]) -> Volume:
         name=body.get("name"),
         snapshot_id=body.get("snapshot_id"),
         migration_status=body.get("migration_status"),
+        metadata=dict(body.get("metadata") or {}),
     )
 
 
@@ -526,4 +589,5 @@ def _attachment(body: dict[str, typing.Any]) -> Attachment:
         instance_uuid=body.get("instance"),
         status=body["status"],
         connection_info=connection_info,
+        attach_mode=body.get("attach_mode"),
     )

@@ -123,6 +123,11 @@ class HostConnectors:
             # same: what is behind its name may soon be another's (CVE-2023-2088).
             self._of(protocol, data).disconnect_volume(data, device or None, force=True)
 
+    def extend(self, protocol: str, data: Properties) -> None:
+        """Have os-brick rescan the device of a volume that has grown."""
+        with self._supervised(protocol, data):
+            self._of(protocol, data).extend_volume(data)
+
     def unmount(self, export: str) -> None:
         """Unmount an NFS share that :meth:`connect` mounted. Not mounted is success."""
         from os_brick.privileged import rootwrap

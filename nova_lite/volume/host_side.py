@@ -20,6 +20,9 @@ ConnectionInfo = dict[str, typing.Any]
 class HostVolumes(typing.Protocol):
     """What the flows need of the driver's ``VolumeOps``."""
 
+    def connector(self) -> dict[str, typing.Any]:
+        """This host, for Cinder."""
+
     def connect(
         self,
         connection_info: ConnectionInfo,
@@ -40,6 +43,13 @@ def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None
     if not bdm.connection_info:
         return None
     return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
+
+
+def serial_of(bdm: objects.BlockDeviceMapping) -> str:
+    """The serial of the guest's disk: the volume's id, unless the volume has got
+    another one since the guest has it."""
+    info = connection_info_of(bdm) or {}
+    return str(info.get("serial") or bdm.volume_id)
 
 
 def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> ConnectionInfo:

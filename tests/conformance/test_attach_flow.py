@@ -41,6 +41,9 @@ class Host:
         self.connected: dict[str, set[str]] = {}
         self.breaks = False
 
+    def connector(self) -> dict[str, typing.Any]:
+        return CONNECTOR
+
     def connect(
         self,
         connection_info: host_side.ConnectionInfo,

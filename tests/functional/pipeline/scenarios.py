@@ -56,6 +56,18 @@ def detach(world: pipeline.World) -> Scene:
     return Scene(lambda: world.detach(server_id, volume_id), {volume_id}, server_id)
 
 
+def extend(world: pipeline.World) -> Scene:
+    volume_id, server_id = world.volume(), world.boot(image=world.image())
+    world.attached(server_id, volume_id)
+    return Scene(lambda: world.extend(volume_id, 2), {volume_id}, server_id)
+
+
+def swap(world: pipeline.World) -> Scene:
+    volume_id, server_id = world.volume(), world.boot(image=world.image())
+    world.attached(server_id, volume_id)
+    return Scene(lambda: world.migrate(volume_id), {volume_id}, server_id)
+
+
 def delete(world: pipeline.World) -> Scene:
     volume_id = world.volume()
     server_id = world.boot(
@@ -91,6 +103,8 @@ STORIES = {
         boot_from_new_volume,
         attach,
         detach,
+        extend,
+        swap,
         delete,
         stop,
         start,
@@ -125,6 +139,16 @@ OF_A_HOST = {
     "detach": [
         "conductor.begin_operation", "volumes.unplug", "volumes.disconnect",
         "cinder.delete_attachment", "conductor.finish_operation",
+    ],
+    "extend": [
+        "conductor.begin_operation", "cinder.get_volume", "volumes.extend",
+        "conductor.finish_operation",
+    ],
+    "swap": [
+        "conductor.begin_operation", "volumes.connector", "cinder.get_volume",
+        "cinder.update_attachment", "conductor.save_block_device", "volumes.connect",
+        "volumes.swap", "cinder.complete_attachment", "volumes.disconnect",
+        "cinder.delete_attachment", "cinder.complete_migration", "conductor.finish_operation",
     ],
     "delete": [
         "conductor.begin_operation", "guests.destroy", "volumes.disconnect",

@@ -60,9 +60,11 @@ class IscsiTransport(transports.HostTransport):
 
 
 def _secret(connection_info: interface.ConnectionInfo) -> xml.Secret:
-    volume_id = naming.volume_id_of(connection_info)
+    connection_id = naming.connection_id_of(connection_info)
     return xml.Secret(
-        transports.secret_uuid(volume_id, "iscsi"), "iscsi", f"nova-lite volume {volume_id}"
+        transports.secret_uuid(connection_id, "iscsi"),
+        "iscsi",
+        f"nova-lite volume {connection_id}",
     )
 
 

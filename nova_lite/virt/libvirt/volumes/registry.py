@@ -70,7 +70,9 @@ class Transports:
             source_type=source.source_type,
             network=source.network,
             luks_secret_uuid=(
-                transports.secret_uuid(volume_id, "volume") if data.get("encrypted") else None
+                transports.secret_uuid(naming.connection_id_of(connection_info), "volume")
+                if data.get("encrypted")
+                else None
             ),
             cache=_cache_mode(self._conf, source, is_shared),
             discard="unmap" if data.get("discard") else None,

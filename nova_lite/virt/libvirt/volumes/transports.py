@@ -59,6 +59,10 @@ class Transport(abc.ABC):
     def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
         """Undo :meth:`connect`. Not connected is success."""
 
+    def extend(self, connection_info: interface.ConnectionInfo) -> None:  # noqa: B027
+        """Have this host see that the volume has grown. A volume that QEMU opens by
+        itself needs nothing."""
+
     @abc.abstractmethod
     def source(self, connection_info: interface.ConnectionInfo) -> Source:
         """What a guest's disk is of; asks nobody.
@@ -84,6 +88,10 @@ class HostTransport(Transport):
     def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
         """Have none."""
         self._tools.host.disconnect(self.protocol, for_os_brick(connection_info["data"]))
+
+    def extend(self, connection_info: interface.ConnectionInfo) -> None:
+        """Have the device show its new size."""
+        self._tools.host.extend(self.protocol, for_os_brick(connection_info["data"]))
 
     def source(self, connection_info: interface.ConnectionInfo) -> Source:
         """The block device."""

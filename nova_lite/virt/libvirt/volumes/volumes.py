@@ -1,5 +1,6 @@
 """Volumes of libvirt's guests: :class:`nova_lite.virt.interface.VolumeOps`."""
 
+import collections.abc
 import dataclasses
 import logging
 import time
@@ -15,6 +16,7 @@ from nova_lite.virt.libvirt import events
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.volumes import copying
 from nova_lite.virt.libvirt.volumes import registry
 from nova_lite.virt.libvirt.volumes import transports
 from nova_lite.volume import connector
@@ -56,25 +58,26 @@ class LibvirtVolumes(interface.VolumeOps):
         encryption: keys.Encryption | None = None,
     ) -> None:
         """By the volume's transport; libvirt keeps what opens an encrypted one."""
-        volume_id = naming.volume_id_of(connection_info)
+        connection_id = naming.connection_id_of(connection_info)
         transport = self._transports.of(connection_info)
         _check_encryption(connection_info, encryption)
-        with self._users.joining(volume_id, instance_uuid):
+        with self._users.joining(connection_id, instance_uuid):
             transport.connect(connection_info)
             if encryption is not None:
-                self._own.connection.keep_secret(_luks_secret(volume_id), encryption.passphrase)
+                secret = _luks_secret(connection_id)
+                self._own.connection.keep_secret(secret, encryption.passphrase)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport, when the last user goes."""
-        volume_id = naming.volume_id_of(connection_info)
-        if not self._transports.know(connection_info) and not self.users(volume_id):
+        connection_id = naming.connection_id_of(connection_info)
+        if not self._transports.know(connection_info) and not self.users(connection_id):
             # The attempt to connect was refused before it did anything; were this an
             # error, the volume could never be released again.
             return
-        with self._users.leaving(volume_id, instance_uuid) as is_last:
+        with self._users.leaving(connection_id, instance_uuid) as is_last:
             if is_last:
                 if connection_info.get("data", {}).get("encrypted"):
-                    self._own.connection.remove_secret(_luks_secret(volume_id).uuid)
+                    self._own.connection.remove_secret(_luks_secret(connection_id).uuid)
                 self._transports.of(connection_info).disconnect(connection_info)
 
     def users(self, volume_id: str) -> frozenset[str]:
@@ -114,6 +117,69 @@ class LibvirtVolumes(interface.VolumeOps):
         kept = found.persistent().disk_with_serial(volume_id)
         if kept is not None:
             found.forget(_alias_of(kept))
+
+    def extend(
+        self, instance_uuid: str, connection_info: interface.ConnectionInfo, size_bytes: int
+    ) -> None:
+        """By the volume's transport on the host, then in the running guest."""
+        self._transports.of(connection_info).extend(connection_info)
+        try:
+            found = self._own.get(instance_uuid)
+        except exceptions.GuestNotFound:
+            return
+        disk = _live_disk(found, naming.volume_id_of(connection_info))
+        if disk is None:
+            return
+        if disk.luks_secret_uuid is not None:
+            # What QEMU is told is the size without LUKS's header, which nobody knows.
+            raise exceptions.UnsupportedByDriver(
+                capability="growing an encrypted disk of a running guest, which sees its new "
+                "size when it is stopped and started"
+            )
+        found.resize_disk(disk.target, size_bytes)
+
+    def swap(
+        self,
+        instance_uuid: str,
+        old: interface.ConnectionInfo,
+        new: interface.VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Have QEMU copy the disk."""
+        found = self._own.get(instance_uuid)
+        destination = self._transports.disk_of(new)
+        if not found.is_active():
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
+        disk = _live_disk(found, naming.volume_id_of(old))
+        if disk is None:
+            raise exceptions.HypervisorError(
+                reason=f"guest {instance_uuid} has no volume {naming.volume_id_of(old)}"
+            )
+        if disk.is_at(destination):
+            copying.redefine(found, disk, destination)
+        else:
+            copying.move(found, disk, destination, is_wanted)
+
+    def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
+        """End QEMU's job."""
+        found = self._own.get(instance_uuid)
+        disk = _live_disk(found, naming.volume_id_of(connection_info))
+        if disk is not None:
+            copying.abandon(found, disk)
+
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: interface.ConnectionInfo
+    ) -> bool:
+        """By the source of what runs now, or would run."""
+        found = self._own.get(instance_uuid)
+        domain = found.live() or found.persistent()
+        disk = domain.disk_with_serial(volume_id)
+        source = self._transports.of(connection_info).source(connection_info)
+        return disk is not None and (disk.source_type, disk.source) == (
+            source.source_type,
+            source.path,
+        )
 
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
         """What runs now, or what would run."""
@@ -158,9 +224,11 @@ class LibvirtVolumes(interface.VolumeOps):
         return False
 
 
-def _luks_secret(volume_id: str) -> xml.Secret:
+def _luks_secret(connection_id: str) -> xml.Secret:
     return xml.Secret(
-        transports.secret_uuid(volume_id, "volume"), "volume", f"nova-lite volume {volume_id}"
+        transports.secret_uuid(connection_id, "volume"),
+        "volume",
+        f"nova-lite volume {connection_id}",
     )
 
 

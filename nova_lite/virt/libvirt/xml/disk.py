@@ -188,6 +188,10 @@ class Disk:
             pci_bus=int(pci_bus, 16) if pci_bus else None,
         )
 
+    def is_at(self, other: "Disk") -> bool:
+        """Whether both are the same file, device or network disk."""
+        return (self.source_type, self.source) == (other.source_type, other.source)
+
     @property
     def _source_attribute(self) -> str:
         return _SOURCE_ATTRIBUTES[self.source_type]
