@@ -167,6 +167,15 @@ class VolumeNotCreated(NovaLiteError):
     )
 
 
+class SnapshotNotCreated(NovaLiteError):
+    """A new snapshot of a volume did not become available."""
+
+    template = (
+        "Snapshot {snapshot_id} of volume {volume_id} did not finish being created: "
+        "status is {status} after {waited_s:.0f} seconds."
+    )
+
+
 class DeviceDetachRefused(NovaLiteError):
     """The guest would not let go of a disk."""
 

@@ -49,11 +49,18 @@ class Transition:
     success: VmState | None
     failure: VmState | None
     restart: Restart
+    shown: str | None = None
+    """What the API calls the action, if it is not its own name."""
     steps: tuple[str, ...] = ()
     """The steps of an action that always has the same ones, in order: how far it is."""
     rereads_device: bool = False
     """Whether the volume it is about may have changed since it was sent: the host
     is given the device anew when it begins."""
+
+    @property
+    def name(self) -> str:
+        """The action's name for users."""
+        return self.shown or self.action
 
     def check(self, instance: HasState) -> None:
         """Refuse unless the server's state allows the action.
@@ -67,7 +74,7 @@ class Transition:
             state = getattr(instance, attribute)
             if allowed is not None and state not in allowed:
                 raise exceptions.InstanceInvalidState(
-                    action=self.action,
+                    action=self.name,
                     instance_uuid=instance.uuid,
                     attribute=attribute,
                     state=state,
@@ -85,6 +92,7 @@ class Transition:
 
 
 _AT_REST: frozenset[TaskState | None] = frozenset({None})
+_HAS_IMAGE = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
 _HAS_VOLUMES = frozenset(
     {
         VmState.ACTIVE,
@@ -207,6 +215,36 @@ START = Transition(
     restart=Restart.RESUME,
 )
 
+# The local root disk becomes an image. Half an image is none: it is deleted.
+CREATE_IMAGE = Transition(
+    "create_image",
+    vm_states=_HAS_IMAGE,
+    task_states=_AT_REST,
+    doing=(
+        TaskState.IMAGE_SNAPSHOT_PENDING,
+        TaskState.IMAGE_SNAPSHOT,
+        TaskState.IMAGE_PENDING_UPLOAD,
+        TaskState.IMAGE_UPLOADING,
+    ),
+    success=None,
+    failure=None,
+    restart=Restart.ROLL_BACK,
+    shown="createImage",
+)
+
+# The same for a server that boots from a volume: its volumes get a snapshot each, and
+# the image names them. Cinder does the work, so the server's task is not taken.
+SNAPSHOT_VOLUMES = Transition(
+    "snapshot_volumes",
+    vm_states=_HAS_IMAGE,
+    task_states=_AT_REST,
+    doing=(),
+    success=None,
+    failure=None,
+    restart=Restart.ROLL_BACK,
+    shown="createImage",
+)
+
 TABLE = {
     transition.action: transition
     for transition in (
@@ -218,5 +256,7 @@ TABLE = {
         SWAP_VOLUME,
         STOP,
         START,
+        CREATE_IMAGE,
+        SNAPSHOT_VOLUMES,
     )
 }

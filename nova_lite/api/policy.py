@@ -37,6 +37,7 @@ RESOURCES = (
     "server_external_events",
     "servers",
     "services",
+    "storage_trace",
     "volume_attachments",
 )
 

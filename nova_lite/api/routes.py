@@ -20,6 +20,7 @@ from nova_lite.api.servers import handlers as servers
 from nova_lite.api.servers import metadata
 from nova_lite.api.servers import tags
 from nova_lite.api.services import handlers as services
+from nova_lite.api.storage_trace import handlers as storage_trace
 from nova_lite.api.versions import handlers as versions
 from nova_lite.api.volume_attachments import attach
 from nova_lite.api.volume_attachments import detach
@@ -75,6 +76,8 @@ ROUTES: dict[str, Methods] = {
     "/servers/{server_id}/os-instance-actions": {"GET": instance_actions.index},
     "/servers/{server_id}/os-instance-actions/{request_id}": {"GET": instance_actions.show},
     "/os-server-external-events": {"POST": server_external_events.create},
+    # Ours: Nova has no such resource.
+    "/servers/{server_id}/nova-lite-storage-trace": {"GET": storage_trace.show},
     "/flavors": {"GET": flavors.index, "POST": flavors.create},
     "/flavors/detail": {"GET": flavors.detail},
     "/flavors/{flavor_id}": {

@@ -19,6 +19,7 @@ from nova_lite import states
 from nova_lite import transitions
 from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
+from nova_lite.compute import image_undo
 from nova_lite.compute import task as compute_task
 from nova_lite.compute import writeahead
 from nova_lite.compute.operations import swap_volume
@@ -211,8 +212,12 @@ class Recovery:
             self._host.conductor.build_instances(
                 ctxt, item.instance, item.operation, outcome, same_host=True
             )
-        else:
+        elif item.operation.action == transitions.ATTACH_VOLUME.action:
             self._undo_attach(ctxt, item)
+        else:
+            outcome = image_undo.roll_back(self._host, ctxt, item.operation)
+            conductor = self._host.conductor
+            compute_task.insist(conductor.finish_operation, ctxt, item.operation, outcome)
         return None
 
     def _tell(
@@ -287,6 +292,8 @@ class Recovery:
         driver, instance_uuid = self._host.driver, item.instance.uuid
         if item.operation.action == transitions.ATTACH_VOLUME.action:
             self._unplug(item)
+        if item.operation.action in image_undo.ACTIONS:
+            image_undo.roll_back(self._host, ctxt, item.operation)
         if item.operation.action != transitions.CREATE.action:
             return
         driver.guests.destroy(instance_uuid)

@@ -93,8 +93,7 @@ class InstanceTask:
         :raises nova_lite.exceptions.OperationSuperseded: somebody else (a
             delete) has taken the server meanwhile.
         """
-        if self.superseded:
-            raise exceptions.OperationSuperseded(operation_id=self.operation.id)
+        self.require_ours()
         self._entry.step(name)
         self.operation.step = name
         if task_state is not None:
@@ -109,6 +108,15 @@ class InstanceTask:
         finally:
             step.finished_at = timeutils.utcnow()
             self._steps.append(step)
+
+    def require_ours(self) -> None:
+        """Called in the middle of long work: stop if it is in vain.
+
+        :raises nova_lite.exceptions.OperationSuperseded: somebody else (a
+            delete) has taken the server meanwhile.
+        """
+        if self.superseded:
+            raise exceptions.OperationSuperseded(operation_id=self.operation.id)
 
     def save_device(self, device: objects.BlockDeviceMapping) -> None:
         """A device has changed: remember it here now, in the database at the end."""

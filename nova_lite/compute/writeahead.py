@@ -105,6 +105,10 @@ class WriteAheadLog:
         """A new entry, or a further chapter of one that exists."""
         return Entry(self._folder / f"{operation_id}.jsonl")
 
+    def ids(self) -> set[str]:
+        """Ids of the operations that have an entry, running or left behind."""
+        return {path.stem for path in self._folder.glob("*.jsonl")}
+
     def load(self, active: collections.abc.Container[str]) -> list[Unfinished]:
         """What was left behind, oldest first; not the operations in ``active``."""
         paths = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)

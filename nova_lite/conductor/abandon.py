@@ -1,5 +1,5 @@
 """Operations that were asked for and that no host has begun, nor will: what was
-prepared for them in Cinder is given back."""
+prepared for them in Cinder and Glance is given back."""
 
 import logging
 
@@ -7,16 +7,20 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import transitions
+from nova_lite.image import glance
 from nova_lite.volume import cinder
 from nova_lite.volume import flow
 from nova_lite.volume import swapping
 
 LOG = logging.getLogger(__name__)
 
+IMAGE_ACTIONS = (transitions.CREATE_IMAGE.action, transitions.SNAPSHOT_VOLUMES.action)
+
 
 def give_back(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
+    images: glance.GlanceClient,
     operation: objects.Operation,
     device: objects.BlockDeviceMapping | None,
     reason: str,
@@ -24,9 +28,11 @@ def give_back(
     """Give back what an operation holds, and say that it is over.
 
     :param device: of an operation on a volume, unless it is gone.
-    :raises nova_lite.exceptions.NovaLiteError: Cinder cannot take it now.
+    :raises nova_lite.exceptions.NovaLiteError: Cinder or Glance cannot take it now.
     """
     outcome = objects.Outcome(succeeded=False, message=f"{_not_done(operation)}: {reason}")
+    if operation.action in IMAGE_ACTIONS:
+        images.delete_image(ctxt, operation.arguments["image_id"])
     if device is None:
         return outcome
     if operation.action == transitions.ATTACH_VOLUME.action:
@@ -50,7 +56,7 @@ def _not_done(operation: objects.Operation) -> str:
         transitions.EXTEND_VOLUME.action: "The server was not told of the volume's new size",
         transitions.SWAP_VOLUME.action: "The volume was not swapped",
     }
-    return known.get(operation.action, f"Not done ({operation.action})")
+    return known.get(operation.action, f"Not done ({transitions.TABLE[operation.action].name})")
 
 
 def _release(

@@ -27,6 +27,7 @@ from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
 from nova_lite.db.queries import services
+from nova_lite.image import glance
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
 
@@ -49,6 +50,7 @@ class Reaper:
         writer: updates.Updates,
         compute: compute_rpc.ComputeClient,
         client: cinder.CinderClient,
+        images: glance.GlanceClient,
     ) -> None:
         self._host = conf.host
         self._silence_s = conf.conductor.operation_silence_s
@@ -59,6 +61,7 @@ class Reaper:
         self._updates = writer
         self._compute = compute
         self._cinder = client
+        self._glance = images
 
     def inherit(self, started_at: datetime.datetime) -> None:
         """At start: what the previous run of this conductor was doing is taken
@@ -217,6 +220,8 @@ class Reaper:
             is_stop = operation.action == transitions.STOP.action
             send_power = self._compute.stop_instance if is_stop else self._compute.start_instance
             send_power(ctxt, host, instance, operation)
+        elif operation.action in abandon.IMAGE_ACTIONS:
+            self._compute.create_image(ctxt, host, instance, operation, devices)
         else:
             send = {
                 transitions.ATTACH_VOLUME.action: self._compute.attach_volume,
@@ -266,7 +271,7 @@ class Reaper:
     ) -> None:
         """Nobody has begun it and nobody will: what was prepared is given back."""
         device = self._take_device(operation)
-        outcome = abandon.give_back(ctxt, self._cinder, operation, device, reason)
+        outcome = abandon.give_back(ctxt, self._cinder, self._glance, operation, device, reason)
         self._updates.finish(operation, outcome)
 
     def _take(self, operation: objects.Operation) -> None:

@@ -15,6 +15,7 @@ import nova_lite
 
 SECTIONS = (
     "api",
+    "audit",
     "cinder",
     "compute",
     "conductor",

@@ -174,6 +174,17 @@ OPTS = [
         ],
         help="The guests' processor.",
     ),
+    cfg.StrOpt(
+        "snapshot_image_format",
+        choices=["raw", "qcow2"],
+        help="Format of images made of servers with local disks. Unset, it is that of the disk.",
+    ),
+    cfg.IntOpt(
+        "snapshot_timeout_s",
+        default=3600,
+        min=1,
+        help="Seconds that copying the disk of a running guest for an image may take.",
+    ),
     cfg.IntOpt(
         "num_pcie_ports",
         default=16,

@@ -27,6 +27,7 @@ from nova_lite.virt import identity
 from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt import sizes
+from nova_lite.virt import snapshot_folder
 from nova_lite.volume import keys
 
 HYPERVISOR_VERSION = 1_000_000
@@ -47,6 +48,8 @@ class FakeGuest:
     backed_by: dict[str, str] = dataclasses.field(default_factory=dict)
     """A volume's id -> id of the connection that its data are behind: another one
     when they were moved."""
+    undefined: list[str] = dataclasses.field(default_factory=list)
+    """Ids of the volumes that it has and will not have after its next start."""
 
     @property
     def is_running(self) -> bool:
@@ -69,6 +72,8 @@ class World:
     """Instance -> path -> content; not written down, it may hold a password."""
     connected: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     """Ids of the volumes this host is connected to -> UUIDs of the servers it is for."""
+    snapshots: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Snapshot -> its instance."""
 
     def guest(self, instance_uuid: str) -> FakeGuest:
         """The guest, or :exc:`~nova_lite.exceptions.GuestNotFound`."""
@@ -85,6 +90,7 @@ class World:
             "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
             "local_disks": self.local_disks,
             "connected": self.connected,
+            "snapshots": self.snapshots,
         }
         durable.write_text(self.path, json.dumps(content))
 
@@ -99,6 +105,7 @@ class World:
         }
         self.local_disks = content["local_disks"]
         self.connected = content["connected"]
+        self.snapshots = content.get("snapshots", {})
 
 
 class _Part:
@@ -313,6 +320,68 @@ class FakeDisks(_Part, interface.DiskOps):
         return list(self.world.local_disks)
 
 
+class FakeSnapshots(_Part, interface.SnapshotOps):
+    """Snapshots as ids, and a file of a sector for each that is extracted."""
+
+    part = "snapshots"
+
+    def __init__(self, conf: cfg.ConfigOpts, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self._conf = conf
+
+    @faults.injectable
+    def take(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Remember it.
+
+        :raises nova_lite.exceptions.HypervisorError: there is no local root disk.
+        """
+        self.world.guest(instance_uuid)
+        if "disk" not in self.world.local_disks.get(instance_uuid, {}).values():
+            raise exceptions.HypervisorError(reason=f"{instance_uuid} has no local root disk")
+        self.world.snapshots[snapshot_id] = instance_uuid
+        self.world.save()
+
+    @faults.injectable
+    def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
+        """There is no shared storage."""
+        return None
+
+    @faults.injectable
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
+        """There is nothing published."""
+
+    @faults.injectable
+    def extract(
+        self,
+        instance_uuid: str,
+        snapshot_id: str,
+        on_progress: collections.abc.Callable[[], object],
+    ) -> interface.SnapshotFile:
+        """A raw file that names the server.
+
+        :raises nova_lite.exceptions.HypervisorError: it was not taken.
+        """
+        if self.world.snapshots.get(snapshot_id) != instance_uuid:
+            raise exceptions.HypervisorError(reason=f"there is no snapshot {snapshot_id}")
+        on_progress()
+        path = snapshot_folder.path_of(self._conf, snapshot_id) / "disk"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"disk of {instance_uuid}".encode().ljust(512, b"\0"))
+        return interface.SnapshotFile(str(path), "raw")
+
+    @faults.injectable
+    def discard(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Forget it and its file."""
+        snapshot_folder.remove(self._conf, snapshot_id)
+        if self.world.snapshots.pop(snapshot_id, None) is not None:
+            self.world.save()
+
+    @faults.injectable
+    def list_snapshots(self) -> list[str]:
+        """Those that were taken, and those with files."""
+        return sorted({*self.world.snapshots, *snapshot_folder.list_all(self._conf)})
+
+
 class FakeVolumes(_Part, interface.VolumeOps):
     """Volumes as ids in sets."""
 
@@ -377,6 +446,9 @@ class FakeVolumes(_Part, interface.VolumeOps):
         guest = self.world.guest(instance_uuid)
         volume_id = naming.volume_id_of(device["connection_info"])
         if volume_id in guest.volumes:
+            if volume_id in guest.undefined:
+                guest.undefined.remove(volume_id)
+                self.world.save()
             return
         guest.backed_by[volume_id] = _connected(self.world, device, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
@@ -507,6 +579,51 @@ class FakeHost(_Part, interface.HostOps):
         return identity.node_uuid(self._conf.state_path)
 
 
+class FakeInventory(_Part, interface.InventoryOps):
+    """The world, as it is."""
+
+    part = "inventory"
+
+    @faults.injectable
+    def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
+        """All guests, or one."""
+        return [
+            _counted(self.world, uuid, guest)
+            for uuid, guest in self.world.guests.items()
+            if instance_uuid in (None, uuid)
+        ]
+
+    @faults.injectable
+    def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
+        """The names of the files."""
+        return [
+            objects.InventoryFolder(
+                instance_uuid=uuid,
+                files=sorted(disks.values()),
+                leftovers=sorted(
+                    name for name in disks.values() if name.endswith(durable.TEMPORARY_SUFFIX)
+                ),
+            )
+            for uuid, disks in self.world.local_disks.items()
+            if instance_uuid in (None, uuid)
+        ]
+
+    @faults.injectable
+    def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
+        """As remembered."""
+        return [
+            objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
+            for volume_id, users in self.world.connected.items()
+            for user in users
+            if instance_uuid in (None, user)
+        ]
+
+    @faults.injectable
+    def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
+        """There is no Ceph."""
+        return []
+
+
 class FakeDriver:
     """The whole driver: an :class:`nova_lite.virt.interface.Driver`.
 
@@ -528,13 +645,40 @@ class FakeDriver:
         self.power = FakePower(self.world, self.faults)
         self.images: interface.ImageOps = FakeImages()
         self.disks = FakeDisks(self.world, self.faults)
+        self.snapshots = FakeSnapshots(conf, self.world, self.faults)
         self.volumes = FakeVolumes(conf, self.world, self.faults)
         self.consoles = FakeConsoles(self.world, self.faults)
         self.host = FakeHost(conf, self.world, self.faults)
+        self.inventory = FakeInventory(self.world, self.faults)
 
 
 def _info(instance_uuid: str, guest: FakeGuest) -> interface.GuestInfo:
     return interface.GuestInfo(instance_uuid, guest.name, guest.power_state)
+
+
+def _counted(world: World, instance_uuid: str, guest: FakeGuest) -> objects.InventoryGuest:
+    kept = world.local_disks.get(instance_uuid, {}).values()
+    config_drive = [naming.CONFIG_DRIVE] if instance_uuid in world.config_drives else []
+    local = [
+        objects.InventoryDisk(
+            device=target,
+            source=f"{instance_uuid}/{file_name}",
+            is_missing=file_name not in (*kept, *config_drive),
+        )
+        for target, file_name in guest.local_disks.items()
+    ]
+    volumes = [
+        objects.InventoryDisk(device=target, serial=volume_id, source=f"volume-{volume_id}")
+        for volume_id, target in guest.volumes.items()
+    ]
+    runs = guest.power_state in (states.PowerState.RUNNING, states.PowerState.PAUSED)
+    return objects.InventoryGuest(
+        instance_uuid=instance_uuid,
+        name=guest.name,
+        power_state=int(guest.power_state),
+        live=local + volumes if runs else None,
+        defined=local + [disk for disk in volumes if disk.serial not in guest.undefined],
+    )
 
 
 def _boot_order(

@@ -24,6 +24,9 @@ WANTED_VERSIONS = ((3, 71), (3, 69), (3, 48), (3, 44), (3, 0))
 ATTACHMENTS_VERSION = (3, 44)
 RETRY_DELAY_S = 0.2
 TYPES_PAGE = 1000
+LIST_PAGE = 1000
+"""Cinder's own limit, unless its administrator has chosen a smaller one."""
+LIST_ATTEMPTS = 3
 
 # Of a volume that has been moved once, or never.
 _NOT_MIGRATING = frozenset({None, "", "none", "deleting", "error", "success"})
@@ -66,7 +69,10 @@ class Volume:
     snapshot_id: str | None = None
     migration_status: str | None = None
     """Shown to administrators only."""
+    project_id: str | None = None
+    """Told to administrators only."""
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    updated_at: str | None = None
 
     @property
     def is_migrating(self) -> bool:
@@ -118,6 +124,14 @@ class Snapshot:
     size_gib: int
     status: str
     name: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapshotQuota:
+    """How many snapshots a project may have (-1: any number) and has."""
+
+    limit: int
+    used: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,13 +198,54 @@ class CinderClient:
     def get_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> Snapshot:
         """One snapshot."""
         body = self._call(ctxt, "GET", f"/snapshots/{snapshot_id}", _no_snapshot(snapshot_id))
-        snapshot = body["snapshot"]
-        return Snapshot(
-            id=snapshot["id"],
-            volume_id=snapshot["volume_id"],
-            size_gib=int(snapshot["size"]),
-            status=snapshot["status"],
-            name=snapshot.get("name"),
+        return _snapshot(body["snapshot"])
+
+    def create_snapshot(
+        self,
+        ctxt: context.RequestContext,
+        volume_id: str,
+        *,
+        name: str,
+        metadata: dict[str, str],
+    ) -> Snapshot:
+        """Order a snapshot, also of a volume in use; it is ``creating`` for a while.
+
+        It belongs to the project of the request's token, as a volume does
+        (:meth:`create_volume`).
+        """
+        self._require_owner(ctxt, "a snapshot")
+        wanted = {"volume_id": volume_id, "force": True, "name": name, "metadata": metadata}
+        body = self._call(ctxt, "POST", "/snapshots", _no_volume(volume_id), {"snapshot": wanted})
+        return _snapshot(body["snapshot"])
+
+    def find_snapshots(
+        self, ctxt: context.RequestContext, metadata: dict[str, str]
+    ) -> list[Snapshot]:
+        """The snapshots that have all these metadata."""
+        # Older versions of Cinder pass the filter over: we look ourselves.
+        params = {"metadata": json.dumps(metadata)}
+        if ctxt.is_admin:
+            params["all_tenants"] = "1"
+        body = self._call(ctxt, "GET", "/snapshots/detail", _no_snapshot("any"), params=params)
+        return [
+            _snapshot(item)
+            for item in body["snapshots"]
+            if metadata.items() <= (item.get("metadata") or {}).items()
+        ]
+
+    def delete_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> None:
+        """Order a snapshot's deletion. Gone is success."""
+        try:
+            self._call(ctxt, "DELETE", f"/snapshots/{snapshot_id}", _no_snapshot(snapshot_id))
+        except exceptions.SnapshotNotFound:
+            LOG.debug("Snapshot %s is already gone", snapshot_id)
+
+    def snapshot_quota(self, ctxt: context.RequestContext) -> SnapshotQuota:
+        """How many snapshots the project of the request may have."""
+        body = self._call(ctxt, "GET", "/limits", _no_snapshot("any"))
+        absolute = body["limits"]["absolute"]
+        return SnapshotQuota(
+            limit=int(absolute["maxTotalSnapshots"]), used=int(absolute["totalSnapshotsUsed"])
         )
 
     def create_volume(
@@ -213,10 +268,7 @@ class CinderClient:
 
         :param size_gib: None takes the snapshot's size.
         """
-        if self._conf.cinder.auth_type == "keystone" and not ctxt.auth_token:
-            raise exceptions.RemoteServiceError(
-                service="Cinder", reason="a volume can only be ordered with its owner's token"
-            )
+        self._require_owner(ctxt, "a volume")
         volume = {
             "size": size_gib,
             "name": name,
@@ -239,6 +291,10 @@ class CinderClient:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
         return [_volume(item) for item in body["volumes"]]
+
+    def list_all_volumes(self, ctxt: context.RequestContext) -> list[Volume]:
+        """Every volume of every project; for administrators."""
+        return [_volume(item) for item in self._pages(ctxt, "/volumes/detail", "volumes")]
 
     def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """Order a volume's deletion."""
@@ -340,6 +396,13 @@ class CinderClient:
         body = self._call(ctxt, "GET", "/attachments/detail", _no_attachment("any"), params=params)
         return [_attachment(item) for item in body["attachments"]]
 
+    def list_all_attachments(self, ctxt: context.RequestContext) -> list[Attachment]:
+        """Every attachment of every project, without its connection information;
+        none where Cinder is too old to have any. For administrators."""
+        if not self.supports_attachments(ctxt):
+            return []
+        return [_attachment(item) for item in self._pages(ctxt, "/attachments", "attachments")]
+
     # Detaching, both flows
 
     def begin_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
@@ -418,6 +481,40 @@ class CinderClient:
         self._action(ctxt, volume_id, "os-detach", {"attachment_id": attachment_id})
 
     # How calls are made
+
+    def _require_owner(self, ctxt: context.RequestContext, what: str) -> None:
+        if self._conf.cinder.auth_type == "keystone" and not ctxt.auth_token:
+            raise exceptions.RemoteServiceError(
+                service="Cinder", reason=f"{what} can only be ordered with its owner's token"
+            )
+
+    def _pages(
+        self, ctxt: context.RequestContext, path: str, collection: str
+    ) -> list[dict[str, typing.Any]]:
+        """All items of a collection, oldest first: what is added meanwhile comes
+        last. Begins again when the item that a page ends with is gone."""
+        for attempt in range(1, LIST_ATTEMPTS + 1):
+            try:
+                return self._all_pages(ctxt, path, collection)
+            except (exceptions.NotFound, exceptions.InvalidVolume):
+                if attempt == LIST_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _all_pages(
+        self, ctxt: context.RequestContext, path: str, collection: str
+    ) -> list[dict[str, typing.Any]]:
+        params = {"all_tenants": "1", "limit": str(LIST_PAGE), "sort": "created_at:asc"}
+        found: list[dict[str, typing.Any]] = []
+        while True:
+            body = self._call(ctxt, "GET", path, _no_volume("any"), params=params)
+            items = body[collection]
+            if not items:
+                # A short page may be the administrator's limit, so only an empty
+                # one is the end: attachments have no link to the next page.
+                return found
+            found += items
+            params["marker"] = items[-1]["id"]
 
     def _action(
         self,
@@ -570,7 +667,19 @@ def _volume(body: dict[str, typing.Any]) -> Volume:
         name=body.get("name"),
         snapshot_id=body.get("snapshot_id"),
         migration_status=body.get("migration_status"),
+        project_id=body.get("os-vol-tenant-attr:tenant_id"),
         metadata=dict(body.get("metadata") or {}),
+        updated_at=body.get("updated_at"),
+    )
+
+
+def _snapshot(body: dict[str, typing.Any]) -> Snapshot:
+    return Snapshot(
+        id=body["id"],
+        volume_id=body["volume_id"],
+        size_gib=int(body["size"]),
+        status=body["status"],
+        name=body.get("name"),
     )
 
 

@@ -41,7 +41,9 @@ def release_all(
         except exceptions.NovaLiteError as error:
             name = device.volume_id or f"of device {device.uuid}"
             LOG.warning("Volume %s is left behind: %s", name, error.message)
-            left.append(f"volume {name}: {error.message}")
+            # Audits look for these words in the journal.
+            fate = ", which was to be deleted" if device.delete_on_termination else ""
+            left.append(f"volume {name}{fate}: {error.message}")
     return left
 
 

@@ -11,6 +11,7 @@ import requests
 from nova_lite import concurrency
 from nova_lite import exceptions
 from nova_lite.volume import creation
+from nova_lite.volume import snapshots
 from tests.fixtures import embedded
 from tests.fixtures import neighbours
 
@@ -283,3 +284,42 @@ def test_another_project_sees_nothing(service: embedded.Services) -> None:
         service.cinder.get_volume(stranger, volume_id)
     with pytest.raises(exceptions.VolumeNotFound):
         service.cinder.create_attachment(stranger, volume_id, str(uuid.uuid4()))
+
+
+def test_snapshots_of_a_volume_in_use(service: embedded.Services) -> None:
+    """S28: forced, found again by their metadata, and deleted; quota says how many."""
+    cinder, ctxt = service.cinder, service.ctxt
+    volume_id, image_id = volume_of(service), str(uuid.uuid4())
+    attachment = cinder.create_attachment(ctxt, volume_id, str(uuid.uuid4()))
+    cinder.update_attachment(ctxt, attachment.id, CONNECTOR, "/dev/vdb")
+    cinder.complete_attachment(ctxt, attachment.id)
+    used = cinder.snapshot_quota(ctxt).used
+    made = snapshots.order(ctxt, cinder, volume_id, image_id=image_id, image_name="contract")
+    snapshots.wait_until_available(ctxt, cinder, made, timeout_s=20, on_progress=lambda: None)
+    (found,) = cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id})
+    assert (found.id, found.volume_id, found.name) == (
+        made.id, volume_id, "snapshot for contract",
+    )  # fmt: skip
+    assert cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: str(uuid.uuid4())}) == []
+    assert cinder.snapshot_quota(ctxt).used == used + 1
+    for _ in range(2):
+        snapshots.remove_all(ctxt, cinder, image_id)
+    assert concurrency.wait_until(
+        lambda: not cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id}), 10
+    )
+    cinder.delete_snapshot(ctxt, made.id)
+    cinder.delete_attachment(ctxt, attachment.id)
+    cinder.delete_volume(ctxt, volume_id)
+    with pytest.raises(exceptions.VolumeNotFound):
+        cinder.create_snapshot(ctxt, str(uuid.uuid4()), name="x", metadata={})
+
+
+def test_a_snapshot_that_is_still_being_made_goes_too(service: embedded.Services) -> None:
+    cinder, ctxt = service.cinder, service.ctxt
+    volume_id, image_id = volume_of(service), str(uuid.uuid4())
+    snapshots.order(ctxt, cinder, volume_id, image_id=image_id, image_name="contract")
+    snapshots.remove_all(ctxt, cinder, image_id)
+    assert concurrency.wait_until(
+        lambda: not cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id}), 10
+    )
+    cinder.delete_volume(ctxt, volume_id)

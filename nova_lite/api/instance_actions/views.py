@@ -45,7 +45,7 @@ class Shown:
 def action(version: microversion.Version, operation: objects.Operation) -> View:
     """An item of the list."""
     view: View = {
-        "action": operation.action,
+        "action": transitions.TABLE[operation.action].name,
         "instance_uuid": operation.instance_uuid,
         "request_id": operation.request_id,
         "user_id": operation.user_id,

@@ -115,7 +115,7 @@ def _move(
     task.undo.add("release the new volume", _give_back, host, task, device, target)
     with task.step("connect_volume"):
         volumes = _Remembered(host, task, device, target)
-        way = flow.flow_for(ctxt, device, host.cinder, volumes)
+        way = flow.flow_for(ctxt, device, host.cinder, volumes, keys.VolumeKeys(host.conf))
         connector = host.driver.volumes.connector()
         way.connect(ctxt, target, connector, naming.with_dev(device.device_name))
         # With what the host has found out, such as the device's path.

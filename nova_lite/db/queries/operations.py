@@ -217,6 +217,17 @@ def finish(
     _insert_steps(connection, operation.id, steps)
 
 
+def give_up(connection: session.Connection, operation: objects.Operation, message: str) -> None:
+    """Close the entry of an operation that never began, and let go of the server's
+    task: the server is as it was.
+
+    :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+    """
+    finish(connection, operation, states.OperationStatus.ERROR, message=message)
+    if transitions.TABLE[operation.action].takes_task_state:
+        own_task(connection, operation, task_state=None, operation_id=None)
+
+
 def add_steps(
     connection: session.Connection,
     operation: objects.Operation,

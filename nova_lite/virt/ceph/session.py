@@ -34,17 +34,24 @@ class Session:
 
     def open(self, what: str, function: collections.abc.Callable[[], R]) -> R:
         """The same for what must be closed: that happens with the session."""
+        made: list[typing.Any] = []
 
         def run() -> R:
             opened = function()
+            made.append(opened)
             self._opened.append(opened)
             return opened
 
-        return self.call(what, run)
+        try:
+            return self.call(what, run)
+        except BaseException:
+            # Nobody will know of it.
+            concurrency.in_native_thread(self._let_go, made)
+            raise
 
     def let_go(self, opened: typing.Any) -> None:
         """Close something now."""
-        concurrency.in_native_thread(self._let_go, opened)
+        concurrency.in_native_thread(self._let_go, [opened])
 
     def connect(self) -> None:
         """Once, in a native thread."""
@@ -72,11 +79,12 @@ class Session:
             if self.handle is not None:
                 self.handle.shutdown()
 
-    def _let_go(self, opened: typing.Any) -> None:
+    def _let_go(self, made: list[typing.Any]) -> None:
         with self._lock:
-            if any(each is opened for each in self._opened):
-                self._opened = [each for each in self._opened if each is not opened]
-                opened.close()
+            for each in made:
+                if any(each is opened for opened in self._opened):
+                    self._opened = [opened for opened in self._opened if opened is not each]
+                    each.close()
 
     def _run(self, what: str, function: collections.abc.Callable[[], R]) -> R:
         with self._lock:

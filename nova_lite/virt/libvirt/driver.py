@@ -10,6 +10,7 @@ from nova_lite.virt.libvirt import console
 from nova_lite.virt.libvirt import guestbuild
 from nova_lite.virt.libvirt import guests
 from nova_lite.virt.libvirt import host
+from nova_lite.virt.libvirt import inventory
 from nova_lite.virt.libvirt import kvm_probe
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import power
@@ -37,5 +38,7 @@ class LibvirtDriver:
         self.guests = guests.LibvirtGuests(own, builder)
         self.power = power.LibvirtPower(own)
         self.volumes = volumes.LibvirtVolumes(conf, own, known, connectors)
+        self.snapshots = stores.snapshots_of(conf, own)
         self.consoles = console.FileConsoles(conf)
         self.host = host.LibvirtHost(conf, own, probe, self.disks.capacity_bytes)
+        self.inventory = inventory.LibvirtInventory(conf, own)

@@ -169,6 +169,45 @@ class Guest:
         """Take a device out of the definition."""
         call(self._domain.detachDeviceAlias, alias, _scope(live=False, persistent=True))
 
+    def begin_backup(self, wanted: xml.Backup) -> None:
+        """Have QEMU begin to copy a disk of the running guest, as it is now."""
+        call(self._domain.backupBegin, wanted.to_xml(), None, 0)
+
+    def backup(self) -> xml.Backup | None:
+        """The copy under way, or None."""
+        import libvirt
+
+        try:
+            return xml.Backup.from_xml(call(self._domain.backupGetXMLDesc, 0))
+        except exceptions.HypervisorError as error:
+            if error.facts.get("code") in (
+                libvirt.VIR_ERR_NO_DOMAIN_BACKUP,
+                libvirt.VIR_ERR_OPERATION_INVALID,
+            ):
+                # None runs, or the guest does not.
+                return None
+            raise
+
+    def abort_job(self) -> None:
+        """Stop the job under way; it may be over meanwhile."""
+        import libvirt
+
+        try:
+            call(self._domain.abortJob)
+        except exceptions.HypervisorError as error:
+            if error.facts.get("code") != libvirt.VIR_ERR_OPERATION_INVALID:
+                raise
+
+    def require_completed_job(self) -> None:
+        """:raises nova_lite.exceptions.HypervisorError: the last job did not succeed,
+        or nobody knows: the guest does not run any more."""
+        import libvirt
+
+        ended = call(self._domain.jobStats, libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        if ended.get("type") != libvirt.VIR_DOMAIN_JOB_COMPLETED:
+            reason = ended.get(libvirt.VIR_DOMAIN_JOB_ERRMSG) or "it was stopped"
+            raise exceptions.HypervisorError(reason=f"the job on {self.uuid} failed: {reason}")
+
     def resize_disk(self, target: str, size_bytes: int) -> None:
         """Have the running guest see another size of a disk."""
         import libvirt

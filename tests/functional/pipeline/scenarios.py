@@ -94,6 +94,22 @@ def start(world: pipeline.World) -> Scene:
     return Scene(lambda: world.act(server_id, "os-start"), set(), server_id)
 
 
+def create_image(world: pipeline.World) -> Scene:
+    server_id = world.boot(image=world.image())
+    return Scene(lambda: world.act(server_id, "createImage", {"name": "i"}), set(), server_id)
+
+
+def snapshot_volumes(world: pipeline.World) -> Scene:
+    volume_id, other_id = world.volume(), world.volume()
+    other = pipeline.bootable(other_id, boot_index=-1)
+    server_id = world.boot(pipeline.bootable(volume_id), other)
+    return Scene(
+        lambda: world.act(server_id, "createImage", {"name": "i"}),
+        {volume_id, other_id},
+        server_id,
+    )
+
+
 STORIES = {
     story.__name__: story
     for story in (
@@ -108,6 +124,8 @@ STORIES = {
         delete,
         stop,
         start,
+        create_image,
+        snapshot_volumes,
     )
 }
 
@@ -161,6 +179,15 @@ OF_A_HOST = {
     "start": [
         "conductor.begin_operation", "power.power_on", "conductor.finish_operation",
     ],
+    "create_image": [
+        "conductor.begin_operation", "snapshots.take", "snapshots.publish", "snapshots.extract",
+        "glance.update_image", "glance.upload", "snapshots.discard",
+        "conductor.finish_operation",
+    ],
+    "snapshot_volumes": [
+        "conductor.begin_operation", "cinder.create_snapshot", "glance.update_image",
+        "glance.upload", "conductor.finish_operation",
+    ],
 }  # fmt: skip
 """What a compute host does, in order; polls and repetitions of a call left out."""
 
@@ -173,6 +200,7 @@ OF_THE_CONDUCTOR = {
     "attach": [("cell.write", 1), ("cell.write", 2), ("cell.write", 3)],
     "detach": [("cell.write", 1), ("cell.write", 2)],
     "stop": [("cell.write", 1), ("cell.write", 2)],
+    "create_image": [("cell.write", 1), ("cell.write", 2)],
     "delete": [("cell.write", 1), ("api.write", 1), ("api.write", 2), ("cell.write", 2)],
 }  # fmt: skip
 """What the conductor does: name, and which of that name."""

@@ -2,7 +2,7 @@
 
 A parent is complete when it has its name, ``base.<what>``, and a protected snapshot;
 it never changes afterwards. It is written under the name ``base.<what>.part``, which
-only one process in the cluster can make: the others see its watcher, and wait. A
+one process in the cluster alone can take: the others see its watcher, and wait. A
 part that nobody has open belongs to a dead process, and is begun again.
 """
 
@@ -11,6 +11,7 @@ import contextlib
 import logging
 import pathlib
 import time
+import uuid
 
 from nova_lite import concurrency
 from nova_lite import exceptions
@@ -28,7 +29,7 @@ LAST_USED_KEY = "nova_lite_last_used"
 
 WAIT_INTERVAL_S = 1.0
 ABANDONED_AFTER_S = 10.0
-"""How long a part may be without a watcher: it is not open yet, or nobody's."""
+"""How long a part may be without a watcher: its maker is dead, or reconnects."""
 
 Fill = collections.abc.Callable[[], contextlib.AbstractContextManager[pathlib.Path]]
 """Gives the raw file with a parent's content, for as long as it is read."""
@@ -65,18 +66,31 @@ class Parents:
         :returns: bytes that were imported for this call.
         :raises nova_lite.exceptions.CephError: another host takes too long.
         """
+        part = PREFIX + what + PART
+        end = time.monotonic() + self._timeout_s
+        watched = time.monotonic()
         with (
             self._locks.hold(what, "make a parent"),
             self._cluster.pool(self._pool) as pool,
         ):
-            if not self._claim(pool, what):
-                return 0
-            part = PREFIX + what + PART
-            try:
-                return self._make(pool, what, fill)
-            except BaseException as error:
-                pool.discard(part, error)
-                raise
+            while self._find(pool, what) is None:
+                if not pool.exists(part):
+                    imported_bytes = self._try_to_make(pool, what, fill)
+                    if imported_bytes is not None:
+                        return imported_bytes
+                elif _is_watched(pool, part):
+                    watched = time.monotonic()
+                elif time.monotonic() - watched > ABANDONED_AFTER_S:
+                    LOG.warning("Removing %s, whose maker died", part)
+                    with contextlib.suppress(exceptions.RbdImageBusy):
+                        pool.remove(part)
+                    continue
+                if time.monotonic() > end:
+                    reason = f"{part} is being made for more than {self._timeout_s} s"
+                    raise exceptions.CephError(reason=reason)
+                LOG.debug("Waiting for who makes %s", part)
+                concurrency.sleep(WAIT_INTERVAL_S)
+            return 0
 
     def remove_unused(self) -> tuple[set[str], aging.Report]:
         """Remove parents without clones that nobody used for a while, and parts
@@ -104,43 +118,33 @@ class Parents:
         except exceptions.RbdImageNotFound:
             return None
 
-    def _claim(self, pool: ceph.Pool, what: str) -> bool:
-        """Whether it is ours to make: there is an empty part then."""
+    def _try_to_make(self, pool: ceph.Pool, what: str, fill: Fill) -> int | None:
+        """Bytes imported, or None if another process was first."""
+        # A name nobody else uses, so that after any failure it is known what is ours.
+        own = f"{PREFIX}{what}.{uuid.uuid4().hex}{PART}"
         part = PREFIX + what + PART
-        end = time.monotonic() + self._timeout_s
-        watched = time.monotonic()
-        while self._find(pool, what) is None:
-            try:
-                pool.create(part, 0)
-            except exceptions.RbdImageExists:
-                now = time.monotonic()
-                if _is_watched(pool, part):
-                    watched = now
-                elif now - watched > ABANDONED_AFTER_S:
-                    LOG.warning("Removing %s, whose maker died", part)
-                    pool.remove(part)
-                    continue
-                if now > end:
-                    reason = f"{part} is being made for more than {self._timeout_s} s"
-                    raise exceptions.CephError(reason=reason) from None
-                LOG.debug("Waiting for who makes %s", part)
-                concurrency.sleep(WAIT_INTERVAL_S)
-                continue
-            if self._find(pool, what) is None:
-                return True
-            # It was finished between the look and the claim.
-            pool.remove(part)
-        return False
+        try:
+            pool.create(own, 0)
+            with pool.writer(own) as writer:
+                # While it is open, as below: the part is never without a watcher.
+                pool.rename(own, part)
+                if self._find(pool, what) is not None:
+                    raise exceptions.RbdImageExists(image=part)
+                return self._make(pool, what, writer, fill)
+        except BaseException as error:
+            pool.discard(own if pool.exists(own) else part, error)
+            if isinstance(error, exceptions.RbdImageExists):
+                return None
+            raise
 
-    def _make(self, pool: ceph.Pool, what: str, fill: Fill) -> int:
+    def _make(self, pool: ceph.Pool, what: str, writer: ceph.Writer, fill: Fill) -> int:
         image = PREFIX + what
-        with pool.writer(image + PART) as writer, fill() as path:
+        with fill() as path:
             writer.resize(path.stat().st_size)
             imported_bytes = writer.copy_from(path)
-            writer.snapshot(SNAPSHOT)
-            writer.set_metadata(LAST_USED_KEY, str(int(time.time())))
-            # While it is open: no other host may take it for abandoned.
-            pool.rename(image + PART, image)
+        writer.snapshot(SNAPSHOT)
+        writer.set_metadata(LAST_USED_KEY, str(int(time.time())))
+        pool.rename(image + PART, image)
         LOG.info("Made %s/%s: %d bytes imported", self._pool, image, imported_bytes)
         return imported_bytes
 
