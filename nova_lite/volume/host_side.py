@@ -73,6 +73,8 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
     ``multipath_id`` that an earlier connection found is kept.
     """
     data = dict(info.get("data") or {})
+    # Old Cinders send Ceph's key along (OSSN-0085), which no host needs: it is not kept.
+    data.pop("keyring", None)
     data.setdefault("access_mode", "rw")
     earlier = connection_info_of(bdm) or {}
     if "multipath_id" in earlier.get("data", {}):

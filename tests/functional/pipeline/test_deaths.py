@@ -83,6 +83,7 @@ def check_ends(world: pipeline.World, scene: scenarios.Scene, story: str) -> Non
     for server in world.nova("GET", "/servers/detail")["servers"]:
         assert world.settled(server["id"])["status"] in ENDS.get(story, ("ACTIVE", "ERROR"))
     world.check(scene.volumes | kept(world, scene))
+    assert world.audit().is_clean
     if story == "delete":
         assert world.server(str(scene.server_id)) is None
     if story == "detach":
