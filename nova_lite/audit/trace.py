@@ -202,7 +202,8 @@ def _host_connected(
     if inventory is None or not device.volume_id:
         return None
     return any(
-        (connection.volume_id, connection.instance_uuid) == (device.volume_id, server.uuid)
+        (connection.volume_id, connection.instance_uuid)
+        == (host_side.connection_id_of(device), server.uuid)
         for connection in inventory.connections
     )
 

@@ -9,6 +9,7 @@ from nova_lite.audit import finding
 from nova_lite.audit.finding import found
 from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
+from nova_lite.volume import swapping
 
 COMPLETE = states.DevicePhase.COMPLETE
 
@@ -254,4 +255,8 @@ def _is_wanted(all_facts: facts.Facts, host: str, connection: objects.InventoryC
     server = all_facts.cell.servers.get(uuid)
     if server is None or server.host != host:
         return False
-    return any(d.instance_uuid == uuid for d in all_facts.uses.get(connection.volume_id, ()))
+    return any(
+        d.instance_uuid == uuid
+        and connection.volume_id in (d.volume_id, *swapping.connection_ids_of(d))
+        for d in all_facts.cell.devices
+    )

@@ -223,3 +223,15 @@ def test_an_image_that_insists_on_frozen_file_systems(api: conftest.Api) -> None
     result = ask(api, running)
     assert (result.status_code, "stop it first" in result.text) == (409, True)
     assert ask(api, stopped).status_code == 202
+
+
+def test_glance_refuses_and_the_server_is_deleted(api: conftest.Api) -> None:
+    api.host()
+    server_id = api.server()
+
+    def delete(*_args: object) -> None:
+        assert api.call("DELETE", f"/servers/{server_id}").status_code == 204
+        raise exceptions.QuotaExceeded("too many images")
+
+    api.glance.create_image.side_effect = delete
+    assert ask(api, server_id).status_code == 403
