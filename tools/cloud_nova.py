@@ -1,5 +1,6 @@
 """nova_lite's four daemons as users of the real services."""
 
+import os
 import pathlib
 import tempfile
 import typing
@@ -159,6 +160,7 @@ class NovaConductor(NovaDaemon):
                 "connection": self.database_url("nova_lite_cell"),
             },
             "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
+            "libvirt": self._local_disks(),
             "keystone_authtoken": self._token_checks(),
             "service_user": {
                 option: value
@@ -166,6 +168,18 @@ class NovaConductor(NovaDaemon):
                 if option not in ("auth_type", "region_name")
             },
         }
+
+    def _local_disks(self) -> dict[str, object]:
+        """Files, or with REALCLOUD_IMAGES_TYPE=rbd images in the pool vms."""
+        images_type = os.environ.get("REALCLOUD_IMAGES_TYPE", "qcow2")
+        options: dict[str, object] = {"images_type": images_type}
+        if images_type == "rbd":
+            options |= {
+                "images_rbd_ceph_conf": ceph_conf(self),
+                "rbd_user": "nova",
+                "rbd_secret_uuid": self.secrets.uuid("client.nova"),
+            }
+        return options
 
     def _token_checks(self) -> dict[str, object]:
         checks = self.token_checks("nova")
