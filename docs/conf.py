@@ -11,7 +11,7 @@ import nova_lite  # noqa: E402
 project = "nova_lite"
 copyright = "the nova_lite authors"
 release = version = nova_lite.__version__
-extensions = ["transitions", "options"]
+extensions = ["transitions", "options", "drift"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_theme_options = {

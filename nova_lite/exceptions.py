@@ -167,10 +167,25 @@ class VolumeNotCreated(NovaLiteError):
     )
 
 
+class SnapshotNotCreated(NovaLiteError):
+    """A new snapshot of a volume did not become available."""
+
+    template = (
+        "Snapshot {snapshot_id} of volume {volume_id} did not finish being created: "
+        "status is {status} after {waited_s:.0f} seconds."
+    )
+
+
 class DeviceDetachRefused(NovaLiteError):
     """The guest would not let go of a disk."""
 
     template = "The guest did not release {device} after {attempts} attempts."
+
+
+class VolumeCopyStopped(NovaLiteError):
+    """A guest's disk was being copied to another volume, and that was given up."""
+
+    template = "The copy of {device} to another volume was given up after {copied_percent} %."
 
 
 # Remote services
@@ -253,6 +268,13 @@ class HypervisorError(NovaLiteError):
     """The hypervisor refused or failed something."""
 
     template = "The hypervisor failed: {reason}"
+    is_for_users = False
+
+
+class VolumeNotConnected(NovaLiteError):
+    """This host could not be connected to a volume, or disconnected from it."""
+
+    template = "The host failed with a volume by {transport}: {reason}"
     is_for_users = False
 
 

@@ -52,6 +52,14 @@ class TaskState(enum.StrEnum):
     """It is asked to shut down, and made to."""
     POWERING_ON = "powering-on"
     """It is being started again."""
+    IMAGE_SNAPSHOT_PENDING = "image_snapshot_pending"
+    """An image of it is asked for."""
+    IMAGE_SNAPSHOT = "image_snapshot"
+    """Its root disk's content is being fixed."""
+    IMAGE_PENDING_UPLOAD = "image_pending_upload"
+    """What was fixed is being made a file."""
+    IMAGE_UPLOADING = "image_uploading"
+    """The image service gets it."""
 
 
 class PowerState(enum.IntEnum):

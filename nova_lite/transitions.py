@@ -49,6 +49,18 @@ class Transition:
     success: VmState | None
     failure: VmState | None
     restart: Restart
+    shown: str | None = None
+    """What the API calls the action, if it is not its own name."""
+    steps: tuple[str, ...] = ()
+    """The steps of an action that always has the same ones, in order: how far it is."""
+    rereads_device: bool = False
+    """Whether the volume it is about may have changed since it was sent: the host
+    is given the device anew when it begins."""
+
+    @property
+    def name(self) -> str:
+        """The action's name for users."""
+        return self.shown or self.action
 
     def check(self, instance: HasState) -> None:
         """Refuse unless the server's state allows the action.
@@ -62,7 +74,7 @@ class Transition:
             state = getattr(instance, attribute)
             if allowed is not None and state not in allowed:
                 raise exceptions.InstanceInvalidState(
-                    action=self.action,
+                    action=self.name,
                     instance_uuid=instance.uuid,
                     attribute=attribute,
                     state=state,
@@ -73,8 +85,14 @@ class Transition:
         """Whether the action owns the whole server while it runs."""
         return bool(self.doing)
 
+    @property
+    def is_always_allowed(self) -> bool:
+        """Whether no state of the server forbids it."""
+        return self.vm_states is None and self.task_states is None
+
 
 _AT_REST: frozenset[TaskState | None] = frozenset({None})
+_HAS_IMAGE = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
 _HAS_VOLUMES = frozenset(
     {
         VmState.ACTIVE,
@@ -121,6 +139,7 @@ ATTACH_VOLUME = Transition(
     success=None,
     failure=None,
     restart=Restart.ROLL_BACK,
+    steps=("reserve", "connect_volume", "plug", "complete_attachment"),
 )
 
 # Once the guest was asked to let go the way is forward: asking twice is
@@ -133,6 +152,44 @@ DETACH_VOLUME = Transition(
     success=None,
     failure=None,
     restart=Restart.RESUME,
+    steps=("unplug", "release_volume"),
+    rereads_device=True,
+)
+
+# Cinder has made an attached volume larger and says so, whatever the server does
+# then: its host waits for its turn. Telling the guest twice is harmless.
+EXTEND_VOLUME = Transition(
+    "extend_volume",
+    vm_states=None,
+    task_states=None,
+    doing=(),
+    success=None,
+    failure=None,
+    restart=Restart.RESUME,
+    steps=("read_volume", "extend_disk"),
+    rereads_device=True,
+)
+
+# Cinder moves a volume to another back end: the guest's disk is copied to a new
+# volume while it runs. Until the guest is on the new one there is a way back, and
+# none after that.
+SWAP_VOLUME = Transition(
+    "swap_volume",
+    vm_states=frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESIZED}),
+    task_states=_AT_REST,
+    doing=(),
+    success=None,
+    failure=None,
+    restart=Restart.ROLL_BACK,
+    steps=(
+        "reserve",
+        "connect_volume",
+        "copy",
+        "complete_attachment",
+        "release_volume",
+        "complete_migration",
+    ),
+    rereads_device=True,
 )
 
 # The guest is asked, then made, to shut down; its definition stays. One that is
@@ -158,7 +215,48 @@ START = Transition(
     restart=Restart.RESUME,
 )
 
+# The local root disk becomes an image. Half an image is none: it is deleted.
+CREATE_IMAGE = Transition(
+    "create_image",
+    vm_states=_HAS_IMAGE,
+    task_states=_AT_REST,
+    doing=(
+        TaskState.IMAGE_SNAPSHOT_PENDING,
+        TaskState.IMAGE_SNAPSHOT,
+        TaskState.IMAGE_PENDING_UPLOAD,
+        TaskState.IMAGE_UPLOADING,
+    ),
+    success=None,
+    failure=None,
+    restart=Restart.ROLL_BACK,
+    shown="createImage",
+)
+
+# The same for a server that boots from a volume: its volumes get a snapshot each, and
+# the image names them. Cinder does the work, so the server's task is not taken.
+SNAPSHOT_VOLUMES = Transition(
+    "snapshot_volumes",
+    vm_states=_HAS_IMAGE,
+    task_states=_AT_REST,
+    doing=(),
+    success=None,
+    failure=None,
+    restart=Restart.ROLL_BACK,
+    shown="createImage",
+)
+
 TABLE = {
     transition.action: transition
-    for transition in (CREATE, DELETE, ATTACH_VOLUME, DETACH_VOLUME, STOP, START)
+    for transition in (
+        CREATE,
+        DELETE,
+        ATTACH_VOLUME,
+        DETACH_VOLUME,
+        EXTEND_VOLUME,
+        SWAP_VOLUME,
+        STOP,
+        START,
+        CREATE_IMAGE,
+        SNAPSHOT_VOLUMES,
+    )
 }

@@ -18,11 +18,12 @@ from supervised import LOOPBACK
 from supervised import program
 from supervised import Service
 
-POOLS = ("images", "volumes", "vms", "backups")
+POOLS = ("images", "volumes", "volumes2", "vms", "backups")
+"""``volumes2`` is of Cinder's second back end: volumes can migrate."""
 OSD_BYTES = 40 * 1024**3
 """Of a sparse file: what is written takes room, no more."""
 PLACEMENT_GROUPS = 8
-STEP_TIMEOUT_S = 60.0
+STEP_TIMEOUT_S = 120.0
 
 _MON = "profile rbd"
 USERS: dict[str, dict[str, str]] = {
@@ -34,18 +35,21 @@ USERS: dict[str, dict[str, str]] = {
     },
     "client.cinder": {
         "mon": _MON,
-        "mgr": "profile rbd pool=volumes, profile rbd pool=vms",
+        "mgr": "profile rbd pool=volumes, profile rbd pool=volumes2, profile rbd pool=vms",
         # Images for writing: a volume from an image is a clone, which its parent notes.
         "osd": (
-            "profile rbd pool=volumes, profile rbd pool=vms, profile rbd pool=backups,"
-            " profile rbd pool=images"
+            "profile rbd pool=volumes, profile rbd pool=volumes2, profile rbd pool=vms,"
+            " profile rbd pool=backups, profile rbd pool=images"
         ),
     },
     "client.nova": {
         "mon": _MON,
-        "mgr": "profile rbd pool=vms, profile rbd pool=volumes",
+        "mgr": "profile rbd pool=vms, profile rbd pool=volumes, profile rbd pool=volumes2",
         # Images for writing: a server's snapshot is cloned into them.
-        "osd": ("profile rbd pool=vms, profile rbd pool=volumes, profile rbd pool=images"),
+        "osd": (
+            "profile rbd pool=vms, profile rbd pool=volumes, profile rbd pool=volumes2,"
+            " profile rbd pool=images"
+        ),
     },
     "mgr.x": {"mon": "allow profile mgr", "osd": "allow *", "mds": "allow *"},
     "osd.0": {"mon": "allow profile osd", "mgr": "allow profile osd", "osd": "allow *"},
@@ -58,7 +62,6 @@ class Ceph(Service):
 
     name = "ceph"
     port_names = ("v2", "v1")
-    start_timeout_s = 60.0
 
     def launch(self) -> None:
         """Make the cluster once; then monitor, manager and OSD."""
@@ -95,11 +98,6 @@ class Ceph(Service):
             "CEPH_MON_HOST": f"{LOOPBACK}:{self.port('v1')}",
             "CEPH_POOLS": ",".join(POOLS),
         }
-
-    def clean(self) -> str:
-        """Also forget the identity: a new cluster is another cluster."""
-        self.facts.pop("fsid", None)
-        return super().clean()
 
     @property
     def _conf(self) -> pathlib.Path:

@@ -1,6 +1,6 @@
 """nova_lite's four daemons as users of the real services."""
 
-import os
+import json
 import pathlib
 import tempfile
 import typing
@@ -15,7 +15,8 @@ from supervised import program
 from supervised import ServiceFailed
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-COMPUTE_HOST = "compute-1"
+ONLY_VOLUME_KEY = "00000000-0000-0000-0000-000000000000"
+FIRST_HOST, SECOND_HOST = "compute-1", "compute-2"
 CEPH_USERS = ("client.cinder", "client.nova")
 
 
@@ -51,17 +52,17 @@ class LibvirtSecrets(CloudService):
                     f"<name>{user} of {self.work.path}</name></usage></secret>"
                 )
                 definition.flush()
-                self._virsh("secret-define", definition.name)
+                virsh("secret-define", definition.name)
             with tempfile.NamedTemporaryFile("w") as value:
                 value.write(key.strip())
                 value.flush()
-                self._virsh("secret-set-value", uuid, "--file", value.name)
+                virsh("secret-set-value", uuid, "--file", value.name)
 
     def stop(self) -> str:
         """Undefine them."""
         try:
             for uuid in self._defined():
-                self._virsh("secret-undefine", uuid)
+                virsh("secret-undefine", uuid)
         except ServiceFailed:
             return "not removed: libvirt does not answer"
         finally:
@@ -83,17 +84,22 @@ class LibvirtSecrets(CloudService):
         }
 
     def _defined(self) -> list[str]:
-        listed = self._virsh("secret-list").split()
+        listed = virsh("secret-list").split()
         return [uuid for uuid in map(self.secrets.uuid, CEPH_USERS) if uuid in listed]
 
-    @staticmethod
-    def _virsh(*words: str) -> str:
-        return output_of([program("virsh"), "-c", "qemu:///system", "--quiet", *words])
+
+def virsh(*words: str) -> str:
+    """The ``virsh`` command on the system's libvirt.
+
+    :raises ServiceFailed: it failed.
+    """
+    return output_of([program("virsh"), "-c", "qemu:///system", "--quiet", *words])
 
 
 class NovaDaemon(CloudService):
     """One of nova_lite's daemons, from this checkout."""
 
+    directory = "nova"
     needs: typing.ClassVar[tuple[str, ...]] = ("nova-conductor",)
 
     def launch(self) -> None:
@@ -118,7 +124,7 @@ class NovaDaemon(CloudService):
     @property
     def conf(self) -> pathlib.Path:
         """One file for the four."""
-        return self.work.path / "nova" / "nova_lite.conf"
+        return self.home / "nova_lite.conf"
 
 
 class NovaConductor(NovaDaemon):
@@ -129,8 +135,8 @@ class NovaConductor(NovaDaemon):
 
     def launch(self) -> None:
         """Configuration, tables, daemon."""
-        self.conf.parent.mkdir(exist_ok=True)
         write_private(self.conf, ini_text(self._configuration()))
+        self._write_volume_key()
         self.run(
             [*self.argv("manage"), "db", "sync"],
             cwd=CHECKOUT,
@@ -142,15 +148,15 @@ class NovaConductor(NovaDaemon):
         """For nova-lite-manage, and for tests that look behind the API."""
         return {
             "REALCLOUD_NOVA_CONF": str(self.conf),
-            "REALCLOUD_NOVA_STATE": str(self.conf.parent / "state"),
+            "REALCLOUD_NOVA_STATE": str(self.home),
         }
 
     def _configuration(self) -> Sections:
         return {
             "DEFAULT": {
                 "debug": True,
-                "host": COMPUTE_HOST,
-                "state_path": self.conf.parent / "state",
+                "host": FIRST_HOST,
+                "state_path": self.home / FIRST_HOST,
                 "transport_url": self.transport_url(),
                 "report_interval_s": 2,
             },
@@ -159,8 +165,14 @@ class NovaConductor(NovaDaemon):
                 "api_connection": self.database_url("nova_lite_api"),
                 "connection": self.database_url("nova_lite_cell"),
             },
+            "libvirt": {
+                "images_type": "rbd",
+                "images_rbd_ceph_conf": ceph_conf(self),
+                "rbd_user": "nova",
+                "rbd_secret_uuid": self.secrets.uuid("client.nova"),
+            },
             "api": {"auth_strategy": "keystone", "bind_port": self.port_of("nova-api")},
-            "libvirt": self._local_disks(),
+            "key_manager": {"file_directory": self.home / "keys"},
             "keystone_authtoken": self._token_checks(),
             "service_user": {
                 option: value
@@ -169,17 +181,17 @@ class NovaConductor(NovaDaemon):
             },
         }
 
-    def _local_disks(self) -> dict[str, object]:
-        """Files, or with REALCLOUD_IMAGES_TYPE=rbd images in the pool vms."""
-        images_type = os.environ.get("REALCLOUD_IMAGES_TYPE", "qcow2")
-        options: dict[str, object] = {"images_type": images_type}
-        if images_type == "rbd":
-            options |= {
-                "images_rbd_ceph_conf": ceph_conf(self),
-                "rbd_user": "nova",
-                "rbd_secret_uuid": self.secrets.uuid("client.nova"),
-            }
-        return options
+    def _write_volume_key(self) -> None:
+        """Cinder's ConfKeyManager has one key for all volumes, and this id for it."""
+        directory = self.home / "keys"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        content = {
+            "algorithm": "AES",
+            "bit_length": 256,
+            "name": "of all volumes",
+            "key": self.secrets.get("volume encryption"),
+        }
+        write_private(directory / ONLY_VOLUME_KEY, json.dumps(content))
 
     def _token_checks(self) -> dict[str, object]:
         checks = self.token_checks("nova")
@@ -195,10 +207,65 @@ class NovaScheduler(NovaDaemon):
 
 
 class NovaCompute(NovaDaemon):
-    """Runs guests with QEMU."""
+    """Runs guests with QEMU; their local disks are in Ceph."""
 
     name = "nova-compute"
+    host = FIRST_HOST
     needs = ("nova-conductor", "libvirt", "ceph", "secrets")
+
+    def stop(self) -> str:
+        """Also switch its guests off: the disks that they use go next."""
+        done = super().stop()
+        guests = self._guests("list")
+        for uuid in guests:
+            virsh("destroy", uuid)
+        return f"{done}; {len(guests)} guests switched off" if guests else done
+
+    def purge(self) -> str:
+        """Also undefine its guests."""
+        done = super().purge()
+        for uuid in self._guests("list", "--all"):
+            virsh("undefine", uuid, "--nvram")
+        return done
+
+    def _guests(self, *words: str) -> list[str]:
+        """UUIDs of domains with a file in this cloud's state directory."""
+        try:
+            listed = virsh(*words, "--uuid").split()
+            return [
+                uuid for uuid in listed if f"{self.home}/{self.host}/" in virsh("dumpxml", uuid)
+            ]
+        except ServiceFailed:
+            return []  # libvirt does not run, so neither do guests
+
+
+class SecondNovaCompute(NovaCompute):
+    """Another compute host, as far as nova_lite knows; its local disks are files.
+
+    Both have the same libvirt. Its availability zone tells them apart.
+    """
+
+    name = "nova-compute-2"
+    host = SECOND_HOST
+
+    def launch(self) -> None:
+        """With a second file of configuration, above the first."""
+        sections: Sections = {
+            "DEFAULT": {"host": SECOND_HOST, "state_path": self.home / SECOND_HOST},
+            "compute": {"availability_zone": "files"},
+            "libvirt": {"images_type": "qcow2"},
+        }
+        write_private(self._overlay, ini_text(sections))
+        super().launch()
+
+    def argv(self, command: str) -> list[str]:
+        """The usual program."""
+        argv = super().argv(command.removesuffix("-2"))
+        return [*argv, "--config-file", str(self._overlay)]
+
+    @property
+    def _overlay(self) -> pathlib.Path:
+        return self.home / f"{SECOND_HOST}.conf"
 
 
 class NovaApi(NovaDaemon):
@@ -210,4 +277,6 @@ class NovaApi(NovaDaemon):
     path = "/v2.1"
 
 
-NOVA: tuple[type[CloudService], ...] = (NovaConductor, NovaScheduler, NovaCompute, NovaApi)
+NOVA: tuple[type[CloudService], ...] = (
+    *(NovaConductor, NovaScheduler, NovaCompute, SecondNovaCompute, NovaApi),
+)

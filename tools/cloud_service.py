@@ -52,11 +52,15 @@ class CloudService(Service):
     """In the catalog; empty if it is in none."""
     path: typing.ClassVar[str] = ""
     """Of its endpoint."""
-    start_timeout_s = 120.0
+    directory: typing.ClassVar[str] = ""
+    """Below the work directory, if it is another one than its name says: several
+    daemons of one service share one."""
+    start_timeout_s = 240.0
 
     def __init__(self, work: Work, options: Options) -> None:
         super().__init__(work, options)
         self.secrets = Secrets(work)
+        self.home = work.path / (self.directory or self.name)
 
     def reserve_ports(self) -> None:
         """Choose ports before anybody starts, since others must know them."""
@@ -104,6 +108,22 @@ class CloudService(Service):
             ],
             env=os.environ | {"MYSQL_PWD": "nova_lite"},
         )
+
+    def run_once(self, argv: list[str], environ: dict[str, str]) -> None:
+        """A preparation that need not be repeated at every start: only with another
+        program, other arguments, or an empty database.
+
+        :raises ServiceFailed: it failed.
+        """
+        tables = self.work.path / "mariadb" / "data" / "mysql"
+        program_file = pathlib.Path(argv[0]).stat()
+        state = [program_file.st_mtime_ns, tables.stat().st_ino]
+        done = self.facts.setdefault("prepared", {})
+        key = " ".join(map(str, argv))
+        if done.get(key) != state:
+            self.run(argv, env=environ)
+            done[key] = state
+            self.work.save(self.name, self.facts)
 
     def transport_url(self) -> str:
         """Of the broker."""

@@ -1,5 +1,7 @@
 """memcached, Keystone, Glance and Cinder of Debian, configured for each other."""
 
+import base64
+import os
 import pathlib
 import shutil
 
@@ -14,6 +16,10 @@ from supervised import port_answers
 from supervised import program
 
 VOLUME_HOST = "realcloud"
+VOLUME_POOLS = {"ceph": "volumes", "ceph2": "volumes2"}
+"""Ceph's pools by Cinder's back end: two, so that a volume can move."""
+USERS = ("demo", "other", "contract")
+"""Without privileges, each with a project of its name."""
 
 
 class Memcached(CloudService):
@@ -59,12 +65,11 @@ class Keystone(CloudService):
         write_private(configuration, ini_text(self._configuration()))
         manage = [program("keystone-manage"), "--config-file", str(configuration)]
         environ = self.system_environ()
-        self.run([*manage, "db_sync"], env=environ)
-        me = ("--keystone-user", "root", "--keystone-group", "root")
-        for keys in ("fernet_setup", "credential_setup"):
-            self.run([*manage, keys, *me], env=environ)
+        self.run_once([*manage, "db_sync"], environ)
+        for repository in ("fernet-keys", "credential-keys"):
+            self._make_keys(self.home / repository)
         url = f"{self.url()}/v3"
-        self.run(
+        self.run_once(
             [
                 *manage,
                 *("bootstrap", "--bootstrap-region-id", "RegionOne"),
@@ -72,7 +77,7 @@ class Keystone(CloudService):
                 *("--bootstrap-public-url", url),
             ],
             # Not as an argument: everybody may read those.
-            env=environ | {"OS_BOOTSTRAP_PASSWORD": self.secrets.get("admin")},
+            environ | {"OS_BOOTSTRAP_PASSWORD": self.secrets.get("admin")},
         )
         self.spawn_wsgi(
             "/usr/bin/keystone-wsgi-public", {"OS_KEYSTONE_CONFIG_FILES": str(configuration)}
@@ -84,13 +89,22 @@ class Keystone(CloudService):
         registry = IdentityRegistry(f"{self.url()}/v3", self.secrets.get("admin"))
         for user in ("nova", "cinder", "glance"):
             registry.ensure_user(user, self.secrets.get(user), "service", "admin", "service")
-        for user in ("demo", "other"):
+        for user in USERS:
             registry.ensure_user(user, self.secrets.get(user), user, "member", "reader")
         for service in (Glance, CinderApi):
             url = self.url(service.name) + service.path
             registry.ensure_service(service.catalog_name, service.type, url)
         registry.ensure_service("nova", "compute", self.url("nova-api") + "/v2.1")
         return done
+
+    @staticmethod
+    def _make_keys(repository: pathlib.Path) -> None:
+        """A staged and a primary key, which keystone-manage would take 3 s each to make."""
+        repository.mkdir(mode=0o700, exist_ok=True)
+        for name in ("0", "1"):
+            if not (repository / name).exists():
+                key = base64.urlsafe_b64encode(os.urandom(32)).decode()
+                write_private(repository / name, key)
 
     def _configuration(self) -> Sections:
         return {
@@ -125,9 +139,9 @@ class Glance(CloudService):
         configuration = self.home / "glance-api.conf"
         shutil.copy("/etc/glance/glance-api-paste.ini", self.home)
         write_private(configuration, ini_text(self._configuration()))
-        self.run(
+        self.run_once(
             [program("glance-manage"), "--config-file", str(configuration), "db_sync"],
-            env=self.system_environ(),
+            self.system_environ(),
         )
         self.spawn_wsgi("/usr/bin/glance-wsgi-api", {"OS_GLANCE_CONFIG_DIR": str(self.home)})
 
@@ -163,6 +177,7 @@ class CinderApi(CloudService):
     """Volumes: the API under uWSGI; it also makes the tables."""
 
     name = "cinder-api"
+    directory = "cinder"
     catalog_name = "cinderv3"
     needs = ("rabbitmq", "mariadb", "memcached")
     port_names = ("port",)
@@ -173,18 +188,20 @@ class CinderApi(CloudService):
         """Tables, then the API."""
         self.create_database("cinder")
         write_cinder_configuration(self)
-        self.run(
+        self.run_once(
             [
                 *(program("cinder-manage"), "--config-file", str(cinder_conf(self))),
                 *("db", "sync"),
             ],
-            env=self.system_environ(),
+            self.system_environ(),
         )
         self.spawn_wsgi("/usr/bin/cinder-wsgi", arguments=f"--config-file {cinder_conf(self)}")
 
 
 class CinderDaemon(CloudService):
     """The scheduler or the volume service: they speak through the broker only."""
+
+    directory = "cinder"
 
     def launch(self) -> None:
         """With the configuration that the API's service wrote."""
@@ -225,7 +242,7 @@ def cinder_conf(service: CloudService) -> pathlib.Path:
 def write_cinder_configuration(service: CloudService) -> None:
     """Write it; called by the API, which starts first."""
     path = cinder_conf(service)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.chmod(0o700)
     state = path.parent / "state"
     for directory in (state, state / "conversion"):
         directory.mkdir(exist_ok=True)
@@ -240,7 +257,7 @@ def write_cinder_configuration(service: CloudService) -> None:
             "rootwrap_config": "/etc/cinder/rootwrap.conf",
             "state_path": state,
             "image_conversion_dir": state / "conversion",
-            "enabled_backends": "ceph",
+            "enabled_backends": ",".join(VOLUME_POOLS),
             "default_volume_type": "ceph",
             "glance_api_servers": service.url("glance"),
             "quota_volumes": 1000,
@@ -259,16 +276,21 @@ def write_cinder_configuration(service: CloudService) -> None:
             "backend": "cinder.keymgr.conf_key_mgr.ConfKeyManager",
             "fixed_key": service.secrets.get("volume encryption"),
         },
-        "ceph": {
-            "volume_driver": "cinder.volume.drivers.rbd.RBDDriver",
-            "volume_backend_name": "ceph",
-            "rbd_pool": "volumes",
-            "rbd_user": "cinder",
-            "rbd_ceph_conf": ceph_conf(service),
-            "rbd_secret_uuid": service.secrets.uuid("client.cinder"),
-            "rbd_flatten_volume_from_snapshot": False,
-            "report_discard_supported": True,
-            "rados_connect_timeout": 20,
-        },
     }
+    for name, pool in VOLUME_POOLS.items():
+        sections[name] = _back_end(service, name, pool)
     write_private(path, ini_text(sections))
+
+
+def _back_end(service: CloudService, name: str, pool: str) -> dict[str, object]:
+    return {
+        "volume_driver": "cinder.volume.drivers.rbd.RBDDriver",
+        "volume_backend_name": name,
+        "rbd_pool": pool,
+        "rbd_user": "cinder",
+        "rbd_ceph_conf": ceph_conf(service),
+        "rbd_secret_uuid": service.secrets.uuid("client.cinder"),
+        "rbd_flatten_volume_from_snapshot": False,
+        "report_discard_supported": True,
+        "rados_connect_timeout": 20,
+    }

@@ -5,6 +5,8 @@ import typing
 from cloud_service import REGION
 from cloud_service import Secrets
 from cloud_service import write_private
+from cloud_services import USERS
+from cloud_services import VOLUME_POOLS
 from rest_client import Body
 from rest_client import RestClient
 from rest_client import RestFailed
@@ -13,15 +15,17 @@ from supervised import ServiceFailed
 from supervised import wait_until
 from supervised import Work
 
-CLOUDS = {"realcloud": "admin", "realcloud-demo": "demo", "realcloud-other": "other"}
+CLOUDS = {"realcloud": "admin"} | {f"realcloud-{user}": user for user in USERS}
 """User, and project of the same name, by cloud of clouds.yaml."""
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 
 VOLUME_TYPES: dict[str, dict[str, str]] = {
     "ceph": {"volume_backend_name": "ceph"},
     "multiattach": {"volume_backend_name": "ceph", "multiattach": "<is> True"},
     "luks": {"volume_backend_name": "ceph"},
+    "ceph2": {"volume_backend_name": "ceph2"},
 }
+FLAVOR = {"name": "nova-lite.tiny", "ram": 256, "vcpus": 1, "disk": 1}
 LUKS = {
     "provider": "luks",
     "control_location": "front-end",
@@ -38,7 +42,7 @@ class CloudSetup:
         self._secrets = Secrets(work)
 
     def finish(self, say: typing.Callable[[str], None]) -> None:
-        """Make volume types, write files, wait until everybody is up.
+        """Make volume types and a flavor, write files, wait until everybody is up.
 
         :raises ServiceFailed: somebody was not in time.
         """
@@ -46,6 +50,7 @@ class CloudSetup:
         auth_url = f"http://{LOOPBACK}:{port}/v3"
         admin = RestClient(auth_url, "admin", self._secrets.get("admin"), "admin")
         self._ensure_volume_types(admin)
+        self._ensure_flavor(admin)
         self._write_files(auth_url)
         if not wait_until(lambda: _all_up(admin), READY_TIMEOUT_S, 0.3):
             raise ServiceFailed(f"not every service was up after {READY_TIMEOUT_S:.0f} s")
@@ -53,8 +58,9 @@ class CloudSetup:
 
     def forget(self) -> None:
         """Remove the files of credentials."""
-        for name in ("openrc", "openrc-demo", "openrc-other", "clouds.yaml", "secret.key"):
-            (self._work.path / name).unlink(missing_ok=True)
+        for path in (*self._work.path.glob("openrc*"), *self._work.path.glob("clouds.yaml")):
+            path.unlink()
+        (self._work.path / "secret.key").unlink(missing_ok=True)
 
     def _ensure_volume_types(self, admin: RestClient) -> None:
         listed = admin.request("volumev3", "GET", "/types?is_public=None")["volume_types"]
@@ -68,6 +74,12 @@ class CloudSetup:
                 admin.request(
                     "volumev3", "POST", f"/types/{made['id']}/encryption", {"encryption": LUKS}
                 )
+
+    @staticmethod
+    def _ensure_flavor(admin: RestClient) -> None:
+        listed = admin.request("compute", "GET", "/flavors?is_public=None")["flavors"]
+        if FLAVOR["name"] not in {row["name"] for row in listed}:
+            admin.request("compute", "POST", "/flavors", {"flavor": FLAVOR})
 
     def _write_files(self, auth_url: str) -> None:
         clouds = ["clouds:"]
@@ -112,10 +124,12 @@ def _all_up(admin: RestClient) -> bool:
         return False
     return (
         _up(compute) >= {"nova-conductor", "nova-scheduler", "nova-compute"}
-        and _up(volume) >= {"cinder-scheduler", "cinder-volume"}
-        and bool(pools)
+        and "cinder-scheduler" in _up(volume)
+        and len(pools) == len(VOLUME_POOLS)
     )
 
 
 def _up(rows: list[Body]) -> set[str]:
-    return {row["binary"] for row in rows if row["state"] == "up"}
+    """Daemons of which every one is up."""
+    down = {row["binary"] for row in rows if row["state"] != "up"}
+    return {row["binary"] for row in rows} - down

@@ -103,8 +103,8 @@ class RealCloud:
         self.up()
 
     def down(self, *, purge: bool) -> None:
-        """Stop everything, users first; with ``purge`` data and logs go as well."""
-        action = "clean" if purge else "stop"
+        """Stop everything, users first; with ``purge`` all but the logs is removed."""
+        action = "purge" if purge else "stop"
         users = [service for service in self.services if type(service) not in FOUNDATIONS]
         for batch in (users, [service for service in self.services if service not in users]):
             with concurrent.futures.ThreadPoolExecutor(len(batch)) as pool:
@@ -167,7 +167,7 @@ def _arguments() -> argparse.Namespace:
         default=CHECKOUT / ".work" / "realcloud",
         help="data, configuration, logs and pids (default: .work/realcloud in the checkout)",
     )
-    parser.add_argument("--purge", action="store_true", help="down: remove the data, too")
+    parser.add_argument("--purge", action="store_true", help="down: remove all but the logs, too")
     arguments = parser.parse_args()
     unknown = set(arguments.services) - {service.name for service in SERVICES}
     if unknown:

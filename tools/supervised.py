@@ -175,7 +175,7 @@ class Service(abc.ABC):
 
     name: typing.ClassVar[str]
     port_names: typing.ClassVar[tuple[str, ...]] = ()
-    start_timeout_s: typing.ClassVar[float] = 60.0
+    start_timeout_s: typing.ClassVar[float] = 120.0
 
     def __init__(self, work: Work, options: Options) -> None:
         self.work = work
@@ -238,14 +238,19 @@ class Service(abc.ABC):
         self.work.save(self.name, self.facts)
         return "stopped" if processes else "was not running"
 
-    def clean(self) -> str:
-        """Stop, and remove data and log."""
+    def purge(self) -> str:
+        """Stop, and remove the data; the log stays."""
         done = self.stop()
         for directory in (self.home, pathlib.Path(self.facts.get("data", self.home))):
             shutil.rmtree(directory, ignore_errors=True)
-        self.log.unlink(missing_ok=True)
         self.work.forget(self.name)
         return f"{done}; its data is gone"
+
+    def clean(self) -> str:
+        """Stop, and remove data and log."""
+        done = self.purge()
+        self.log.unlink(missing_ok=True)
+        return done
 
     def port(self, name: str = "port") -> int:
         """A chosen port."""
@@ -258,7 +263,7 @@ class Service(abc.ABC):
         """
         with self.log.open("ab") as log:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=120, **popen
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=240, **popen
             )
         if done.returncode:
             raise ServiceFailed(f"{argv[0]} ended with {done.returncode}")

@@ -125,6 +125,8 @@ DIFFERENT = (
      "409."),
     ("``GET …/os-instance-actions``", "Every step of a boot is an event, with its duration; "
      "``traceback`` is one line a person can read."),
+    ("``GET /servers/{server_id}/nova-lite-storage-trace``", "Ours: Nova has no such resource. "
+     "For administrators; see :doc:`/howto/audit`."),
     ("``forceDelete``", "Is the same as a delete: nothing is ever deferred."),
     ("``/os-quota-sets``", "Only quotas that are kept are shown and can be set: instances, cores, "
      "ram, metadata_items, key_pairs."),

@@ -34,8 +34,10 @@ RESOURCES = (
     "keypairs",
     "limits",
     "quota_sets",
+    "server_external_events",
     "servers",
     "services",
+    "storage_trace",
     "volume_attachments",
 )
 

@@ -13,12 +13,14 @@ from nova_lite.api.instance_actions import handlers as instance_actions
 from nova_lite.api.keypairs import handlers as keypairs
 from nova_lite.api.limits import handlers as limits
 from nova_lite.api.quota_sets import handlers as quota_sets
+from nova_lite.api.server_external_events import handlers as server_external_events
 from nova_lite.api.servers import actions
 from nova_lite.api.servers import create
 from nova_lite.api.servers import handlers as servers
 from nova_lite.api.servers import metadata
 from nova_lite.api.servers import tags
 from nova_lite.api.services import handlers as services
+from nova_lite.api.storage_trace import handlers as storage_trace
 from nova_lite.api.versions import handlers as versions
 from nova_lite.api.volume_attachments import attach
 from nova_lite.api.volume_attachments import detach
@@ -73,6 +75,9 @@ ROUTES: dict[str, Methods] = {
     },
     "/servers/{server_id}/os-instance-actions": {"GET": instance_actions.index},
     "/servers/{server_id}/os-instance-actions/{request_id}": {"GET": instance_actions.show},
+    "/os-server-external-events": {"POST": server_external_events.create},
+    # Ours: Nova has no such resource.
+    "/servers/{server_id}/nova-lite-storage-trace": {"GET": storage_trace.show},
     "/flavors": {"GET": flavors.index, "POST": flavors.create},
     "/flavors/detail": {"GET": flavors.detail},
     "/flavors/{flavor_id}": {

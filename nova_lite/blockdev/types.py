@@ -27,6 +27,8 @@ from nova_lite.virt import interface
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
 from nova_lite.volume import flow
+from nova_lite.volume import host_side
+from nova_lite.volume import keys
 from nova_lite.volume import removal
 
 LOG = logging.getLogger(__name__)
@@ -143,15 +145,16 @@ class VolumeDisk(BlockDevice):
         :meth:`attach` is the caller's: see :meth:`hold` and :meth:`discard`.
 
         :param before_plug: given if a guest is to have the volume now; called
-            once the host is connected.
+            once the host is connected, as the first part of the step.
         """
         recorded = _Recorded(self._volumes, functools.partial(task.save_device, self.bdm))
-        way = flow.flow_for(task.ctxt, self.bdm, self._host.cinder, recorded)
+        volume_keys = keys.VolumeKeys(self._host.conf)
+        way = flow.flow_for(task.ctxt, self.bdm, self._host.cinder, recorded, volume_keys)
         with task.step("connect_volume", doing):
             self._connect(task, way)
         if before_plug is not None:
-            before_plug()
             with task.step("plug", doing):
+                before_plug()
                 self._plug(task)
         with task.step("complete_attachment", doing):
             way.complete(task.ctxt, self.bdm)
@@ -167,7 +170,7 @@ class VolumeDisk(BlockDevice):
         with task.step("unplug"):
             self._unplug(task)
         with task.step("release_volume"):
-            self._release(task.ctxt)
+            self._release(task)
 
     def disconnect(self, ctxt: context.RequestContext) -> None:
         """Disconnect this host; Cinder is not told."""
@@ -211,6 +214,10 @@ class VolumeDisk(BlockDevice):
     def discard(self, ctxt: context.RequestContext) -> None:
         """The build has failed for good: a volume of the user's stays."""
 
+    @property
+    def _serial(self) -> str:
+        return host_side.serial_of(self.bdm)
+
     def _flow(self, ctxt: context.RequestContext) -> flow.AttachFlow:
         return flow.flow_for(ctxt, self.bdm, self._host.cinder, self._volumes)
 
@@ -224,14 +231,14 @@ class VolumeDisk(BlockDevice):
 
     def _plug(self, task: Task) -> None:
         instance_uuid = task.instance.uuid
-        task.undo.add("unplug", self._volumes.unplug, instance_uuid, self.bdm.volume_id)
+        task.undo.add("unplug", self._volumes.unplug, instance_uuid, self._serial)
         self._volumes.plug(instance_uuid, self.info())
         self._enter(task, states.DevicePhase.PLUGGED)
 
     def _unplug(self, task: Task) -> None:
         self._enter(task, states.DevicePhase.UNPLUGGING)
         try:
-            self._volumes.unplug(task.instance.uuid, self.bdm.volume_id)
+            self._volumes.unplug(task.instance.uuid, self._serial)
         except exceptions.GuestNotFound:
             # No guest, no disk in it.
             return
@@ -246,7 +253,7 @@ class VolumeDisk(BlockDevice):
             disks = self._volumes.list_disks(instance_uuid)
         except exceptions.GuestNotFound:
             return False
-        return any(disk.serial == self.bdm.volume_id for disk in disks)
+        return any(disk.serial == self._serial for disk in disks)
 
     def _roll_detaching(self, task: Task) -> None:
         """The volume stays in-use. If Cinder cannot be told, the phase stays
@@ -258,16 +265,24 @@ class VolumeDisk(BlockDevice):
             return
         self._enter(task, states.DevicePhase.COMPLETE)
 
-    def _release(self, ctxt: context.RequestContext) -> None:
-        client = self._host.cinder
+    def _release(self, task: Task) -> None:
+        release = functools.partial(
+            removal.release,
+            task.ctxt,
+            self._host.cinder,
+            self.bdm,
+            self._volumes,
+            keep=True,
+            instance_host=task.instance.host,
+        )
         for _ in range(RELEASE_TRIES - 1):
             try:
-                removal.release(ctxt, client, self.bdm, self._volumes, keep=True)
+                release()
                 return
             except exceptions.NovaLiteError as error:
                 LOG.warning("Volume %s is not released yet: %s", self.bdm.volume_id, error.message)
             concurrency.sleep(RELEASE_PAUSE_S)
-        removal.release(ctxt, client, self.bdm, self._volumes, keep=True)
+        release()
 
     def _reserve_again(self, ctxt: context.RequestContext, instance_uuid: str) -> str:
         """A second attachment of the same server. Cinder allows it while the
@@ -294,9 +309,17 @@ class _Recorded:
         self._volumes = volumes
         self._save = save
 
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
+    def connector(self) -> dict[str, typing.Any]:
+        return self._volumes.connector()
+
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         self._save()
-        self._volumes.connect(connection_info, instance_uuid)
+        self._volumes.connect(connection_info, instance_uuid, encryption)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         self._volumes.disconnect(connection_info, instance_uuid)

@@ -25,7 +25,8 @@ def main(argv: collections.abc.Sequence[str] | None = None) -> int:
     """Run one command.
 
     :param argv: arguments without the program's name; None takes sys.argv's.
-    :returns: 0; 1 if the command failed or an audit found something.
+    :returns: 0; 1 if the command failed (or ``allocations audit`` found something);
+        3 if ``audit`` or ``storage trace`` found that two sources disagree.
     """
     arguments = _parser().parse_args(argv)
     from oslo_config import cfg
@@ -102,7 +103,40 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument(
         "--repair", action="store_true", help="put right what is wrong (default: only report it)"
     )
+    _add_audit(groups)
+    storage = _group(groups, "storage", "where servers keep their data")
+    trace = _command(
+        storage,
+        "trace",
+        _storage_trace,
+        "show a server's disks from the image to who has them open, and mark where two "
+        "sources disagree",
+    )
+    trace.add_argument("server", metavar="SERVER", help="the server's id")
+    trace.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_audit(groups: typing.Any) -> None:
+    audit = _command(
+        groups,
+        "audit",
+        _audit,
+        "compare databases, Cinder, hosts and the ledger. Exit status: 0 nothing disagrees, "
+        "1 the audit could not be made, 3 something disagrees",
+    )
+    audit.add_argument(
+        "--repair",
+        nargs="+",
+        metavar="KIND",
+        help="repair findings of these kinds, or of 'all-safe' (default: only report)",
+    )
+    audit.add_argument("--host", help="report only what is about this compute host")
+    audit.add_argument("--server", help="report only what is about this server (its id)")
+    audit.add_argument("--json", action="store_true", help="print JSON")
+    audit.add_argument(
+        "--list-kinds", action="store_true", help="list what can be found and repaired; no audit"
+    )
 
 
 def _group(groups: typing.Any, name: str, text: str) -> typing.Any:
@@ -260,6 +294,20 @@ def _allocations_audit(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) ->
     else:
         print(f"{wrong} findings. 'nova-lite-manage allocations audit --repair' puts them right.")
     return 1 if wrong and not arguments.repair else 0
+
+
+def _audit(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
+    from nova_lite.cmd import audit
+
+    if arguments.list_kinds:
+        return audit.list_kinds()
+    return audit.run_audit(conf, _database(conf), arguments)
+
+
+def _storage_trace(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
+    from nova_lite.cmd import audit
+
+    return audit.run_trace(conf, _database(conf), arguments)
 
 
 def _database(conf: "cfg.ConfigOpts") -> "session.Database":

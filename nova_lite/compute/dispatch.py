@@ -13,10 +13,14 @@ from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.compute.operations import attach_volume
 from nova_lite.compute.operations import build
+from nova_lite.compute.operations import create_image
 from nova_lite.compute.operations import delete
 from nova_lite.compute.operations import detach_volume
+from nova_lite.compute.operations import extend_volume
+from nova_lite.compute.operations import snapshot_volumes
 from nova_lite.compute.operations import start
 from nova_lite.compute.operations import stop
+from nova_lite.compute.operations import swap_volume
 
 LOG = logging.getLogger(__name__)
 
@@ -31,8 +35,12 @@ _OPERATIONS: dict[
     transitions.DELETE.action: delete.run,
     transitions.ATTACH_VOLUME.action: attach_volume.run,
     transitions.DETACH_VOLUME.action: detach_volume.run,
+    transitions.EXTEND_VOLUME.action: extend_volume.run,
+    transitions.SWAP_VOLUME.action: swap_volume.run,
     transitions.STOP.action: stop.run,
     transitions.START.action: start.run,
+    transitions.CREATE_IMAGE.action: create_image.run,
+    transitions.SNAPSHOT_VOLUMES.action: snapshot_volumes.run,
 }
 
 

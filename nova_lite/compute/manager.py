@@ -4,6 +4,8 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.compute import dispatch
+from nova_lite.compute import inspection
+from nova_lite.compute import recovery
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.rpc import transport
 from nova_lite.virt import interface
@@ -12,9 +14,17 @@ from nova_lite.virt import interface
 class ComputeManager(compute_rpc.ComputeEndpoint):
     """Receives the compute's messages."""
 
-    def __init__(self, dispatcher: dispatch.Dispatcher, driver: interface.Driver) -> None:
+    def __init__(
+        self,
+        dispatcher: dispatch.Dispatcher,
+        driver: interface.Driver,
+        inspector: inspection.Inspection,
+        taking_up: recovery.Recovery,
+    ) -> None:
         self._dispatcher = dispatcher
         self._driver = driver
+        self._inspection = inspector
+        self._recovery = taking_up
 
     def build_and_run_instance(
         self,
@@ -61,6 +71,26 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         """Take a volume out."""
         self._dispatcher.start(ctxt, operation, instance, [block_device])
 
+    def extend_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Tell a guest that its volume has grown."""
+        self._dispatcher.start(ctxt, operation, instance, [block_device])
+
+    def swap_volume(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Move a guest from one volume to another."""
+        self._dispatcher.start(ctxt, operation, instance, [block_device])
+
     def stop_instance(
         self,
         ctxt: context.RequestContext,
@@ -79,6 +109,16 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         """Start a server again."""
         self._dispatcher.start(ctxt, operation, instance, [])
 
+    def create_image(
+        self,
+        ctxt: context.RequestContext,
+        instance: objects.Instance,
+        operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
+    ) -> None:
+        """Make an image of a server."""
+        self._dispatcher.start(ctxt, operation, instance, block_devices)
+
     @transport.expected_errors
     def get_console_output(
         self, ctxt: context.RequestContext, instance_uuid: str, tail_lines: int | None
@@ -90,3 +130,25 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         if tail_lines is None:
             return text
         return "\n".join(text.split("\n")[-tail_lines:]) if tail_lines else ""
+
+    @transport.expected_errors
+    def get_inventory(
+        self, ctxt: context.RequestContext, instance_uuid: str | None
+    ) -> objects.HostInventory:
+        """What is here."""
+        return self._inspection.inventory(instance_uuid)
+
+    @transport.expected_errors
+    def sweep(self, ctxt: context.RequestContext) -> None:
+        """Take up what was left."""
+        self._recovery.sweep()
+
+    @transport.expected_errors
+    def plug_again(
+        self,
+        ctxt: context.RequestContext,
+        instance_uuid: str,
+        block_device: objects.BlockDeviceMapping,
+    ) -> None:
+        """Mend a guest's definition."""
+        self._inspection.plug_again(instance_uuid, block_device)

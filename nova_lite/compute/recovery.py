@@ -19,10 +19,13 @@ from nova_lite import states
 from nova_lite import transitions
 from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
+from nova_lite.compute import image_undo
 from nova_lite.compute import task as compute_task
 from nova_lite.compute import writeahead
+from nova_lite.compute.operations import swap_volume
 from nova_lite.volume import host_side
 from nova_lite.volume import removal
+from nova_lite.volume import swapping
 
 LOG = logging.getLogger(__name__)
 
@@ -110,8 +113,7 @@ class Recovery:
             with self._locks.hold(instance_uuid, "removal"):
                 driver.guests.destroy(instance_uuid)
                 for device in devices:
-                    info = host_side.connection_info_of(device)
-                    if info is not None:
+                    for info in swapping.connections_of(device):
                         driver.volumes.disconnect(info, instance_uuid)
                 driver.disks.remove(instance_uuid)
         except exceptions.NovaLiteError as error:
@@ -200,6 +202,8 @@ class Recovery:
         restart = transitions.TABLE[item.operation.action].restart
         if restart is transitions.Restart.RESUME:
             return self._host.conductor.resume_operation(ctxt, item.operation)
+        if item.operation.action == transitions.SWAP_VOLUME.action:
+            return self._end_swap(ctxt, item)
         if restart is transitions.Restart.RETRY:
             self._undo_build(ctxt, item)
             outcome = objects.Outcome(
@@ -208,8 +212,12 @@ class Recovery:
             self._host.conductor.build_instances(
                 ctxt, item.instance, item.operation, outcome, same_host=True
             )
-        else:
+        elif item.operation.action == transitions.ATTACH_VOLUME.action:
             self._undo_attach(ctxt, item)
+        else:
+            outcome = image_undo.roll_back(self._host, ctxt, item.operation)
+            conductor = self._host.conductor
+            compute_task.insist(conductor.finish_operation, ctxt, item.operation, outcome)
         return None
 
     def _tell(
@@ -256,6 +264,21 @@ class Recovery:
         )
         compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
 
+    def _end_swap(
+        self, ctxt: context.RequestContext, item: writeahead.Unfinished
+    ) -> objects.Operation | None:
+        """Back, as long as the guest is on the old volume; else forward."""
+        operation = item.operation
+        message = f"The volume was not swapped: {RESTARTED}"
+        outcome = objects.Outcome(succeeded=False, message=message)
+        if item.devices and swap_volume.is_past_return(self._host, operation, item.devices[0]):
+            return self._host.conductor.resume_operation(ctxt, operation)
+        for device in item.devices:
+            swap_volume.roll_back(self._host, ctxt, operation, device)
+            outcome.changed_devices = [device]
+        compute_task.insist(self._host.conductor.finish_operation, ctxt, operation, outcome)
+        return None
+
     def _clean_up(
         self, ctxt: context.RequestContext, item: writeahead.Unfinished, *, over: bool
     ) -> None:
@@ -269,6 +292,8 @@ class Recovery:
         driver, instance_uuid = self._host.driver, item.instance.uuid
         if item.operation.action == transitions.ATTACH_VOLUME.action:
             self._unplug(item)
+        if item.operation.action in image_undo.ACTIONS:
+            image_undo.roll_back(self._host, ctxt, item.operation)
         if item.operation.action != transitions.CREATE.action:
             return
         driver.guests.destroy(instance_uuid)

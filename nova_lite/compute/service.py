@@ -11,6 +11,7 @@ from nova_lite import exceptions
 from nova_lite import locks
 from nova_lite.compute import dispatch
 from nova_lite.compute import host as compute_host
+from nova_lite.compute import inspection
 from nova_lite.compute import manager
 from nova_lite.compute import recovery
 from nova_lite.compute import resources
@@ -24,6 +25,7 @@ from nova_lite.rpc import transport
 from nova_lite.virt import interface
 from nova_lite.virt import load
 from nova_lite.volume import cinder
+from nova_lite.volume import connector
 
 LOG = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class ComputeService:
         self._bus = bus
         self.driver = load.load(conf)
         self._conductor = conductor_rpc.ConductorClient(bus)
+        connector.set_lock_path(conf)
         self._tracker = resources.ResourceTracker(conf, self.driver.host)
         log = writeahead.WriteAheadLog(f"{conf.state_path}/operations")
         instance_locks = locks.Locks()
@@ -54,6 +57,9 @@ class ComputeService:
         )
         self._dispatcher = dispatch.Dispatcher(self.host)
         self._recovery = recovery.Recovery(self.host, log, instance_locks, self._dispatcher.start)
+        self._inspection = inspection.Inspection(
+            conf.host, self.driver, self._tasks, log, instance_locks
+        )
         self._service = daemon.new_service(
             conf, service.COMPUTE_BINARY, conf.compute.availability_zone
         )
@@ -80,7 +86,9 @@ class ComputeService:
         self.driver.guests.on_lifecycle_event(self._guest_changed)
         self._wait_for_conductor()
         self._recovery.sweep()
-        endpoint = manager.ComputeManager(self._dispatcher, self.driver)
+        endpoint = manager.ComputeManager(
+            self._dispatcher, self.driver, self._inspection, self._recovery
+        )
         self._server = self._bus.serve(transport.COMPUTE_TOPIC, self._conf.host, [endpoint])
         for periodic in self._periodic:
             periodic.start()

@@ -93,8 +93,7 @@ class InstanceTask:
         :raises nova_lite.exceptions.OperationSuperseded: somebody else (a
             delete) has taken the server meanwhile.
         """
-        if self.superseded:
-            raise exceptions.OperationSuperseded(operation_id=self.operation.id)
+        self.require_ours()
         self._entry.step(name)
         self.operation.step = name
         if task_state is not None:
@@ -109,6 +108,15 @@ class InstanceTask:
         finally:
             step.finished_at = timeutils.utcnow()
             self._steps.append(step)
+
+    def require_ours(self) -> None:
+        """Called in the middle of long work: stop if it is in vain.
+
+        :raises nova_lite.exceptions.OperationSuperseded: somebody else (a
+            delete) has taken the server meanwhile.
+        """
+        if self.superseded:
+            raise exceptions.OperationSuperseded(operation_id=self.operation.id)
 
     def save_device(self, device: objects.BlockDeviceMapping) -> None:
         """A device has changed: remember it here now, in the database at the end."""
@@ -226,7 +234,7 @@ class Tasks:
                 entry = self._log.open(operation.id)
                 try:
                     entry.begin(operation, instance, devices)
-                    self._conductor.begin_operation(ctxt, operation, doing)
+                    now = self._conductor.begin_operation(ctxt, operation, doing)
                 except exceptions.NovaLiteError:
                     # Not what an earlier process left there for recovery.
                     if entry.is_new:
@@ -234,6 +242,9 @@ class Tasks:
                     else:
                         entry.close()
                     raise
+                if now is not None:
+                    devices = now
+                    entry.devices(devices)
                 task = InstanceTask(
                     ctxt, operation, instance, devices, entry, self._conductor, self._host
                 )

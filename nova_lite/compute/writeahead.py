@@ -53,6 +53,10 @@ class Entry:
         """The operation and all it is about."""
         self._append("operation", operation.obj_to_primitive())
         self._append("instance", instance.obj_to_primitive())
+        self.devices(devices)
+
+    def devices(self, devices: collections.abc.Iterable[objects.BlockDeviceMapping]) -> None:
+        """What the database knows of the operation's devices."""
         for device in devices:
             self._append("device", device.obj_to_primitive())
 
@@ -100,6 +104,10 @@ class WriteAheadLog:
     def open(self, operation_id: str) -> Entry:
         """A new entry, or a further chapter of one that exists."""
         return Entry(self._folder / f"{operation_id}.jsonl")
+
+    def ids(self) -> set[str]:
+        """Ids of the operations that have an entry, running or left behind."""
+        return {path.stem for path in self._folder.glob("*.jsonl")}
 
     def load(self, active: collections.abc.Container[str]) -> list[Unfinished]:
         """What was left behind, oldest first; not the operations in ``active``."""

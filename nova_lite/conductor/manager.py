@@ -73,9 +73,9 @@ class ConductorManager(conductor_rpc.ConductorEndpoint):
         ctxt: context.RequestContext,
         operation: objects.Operation,
         task_state: str | None,
-    ) -> None:
+    ) -> list[objects.BlockDeviceMapping] | None:
         """An owner starts."""
-        self._updates.begin(operation, task_state)
+        return self._updates.begin(operation, task_state)
 
     @transport.expected_errors
     def resume_operation(

@@ -16,6 +16,7 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import transitions
+from nova_lite.conductor import abandon
 from nova_lite.conductor import build
 from nova_lite.conductor import delete
 from nova_lite.conductor import owner
@@ -26,9 +27,9 @@ from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
 from nova_lite.db.queries import services
+from nova_lite.image import glance
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
-from nova_lite.volume import flow
 
 LOG = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Reaper:
         writer: updates.Updates,
         compute: compute_rpc.ComputeClient,
         client: cinder.CinderClient,
+        images: glance.GlanceClient,
     ) -> None:
         self._host = conf.host
         self._silence_s = conf.conductor.operation_silence_s
@@ -59,6 +61,7 @@ class Reaper:
         self._updates = writer
         self._compute = compute
         self._cinder = client
+        self._glance = images
 
     def inherit(self, started_at: datetime.datetime) -> None:
         """At start: what the previous run of this conductor was doing is taken
@@ -217,10 +220,14 @@ class Reaper:
             is_stop = operation.action == transitions.STOP.action
             send_power = self._compute.stop_instance if is_stop else self._compute.start_instance
             send_power(ctxt, host, instance, operation)
+        elif operation.action in abandon.IMAGE_ACTIONS:
+            self._compute.create_image(ctxt, host, instance, operation, devices)
         else:
             send = {
                 transitions.ATTACH_VOLUME.action: self._compute.attach_volume,
                 transitions.DETACH_VOLUME.action: self._compute.detach_volume,
+                transitions.EXTEND_VOLUME.action: self._compute.extend_volume,
+                transitions.SWAP_VOLUME.action: self._compute.swap_volume,
             }[operation.action]
             device = _device_of(operation, devices)
             if device is not None:
@@ -263,49 +270,9 @@ class Reaper:
         self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
     ) -> None:
         """Nobody has begun it and nobody will: what was prepared is given back."""
-        if operation.action == transitions.ATTACH_VOLUME.action:
-            self._abandon_attach(ctxt, operation, reason)
-        elif operation.action == transitions.DETACH_VOLUME.action:
-            self._abandon_detach(ctxt, operation, reason)
-        else:
-            self._take(operation)
-            outcome = objects.Outcome(
-                succeeded=False, message=f"Not done ({operation.action}): {reason}"
-            )
-            self._updates.finish(operation, outcome)
-
-    def _abandon_attach(
-        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
-    ) -> None:
-        """Release the volume and forget the device."""
         device = self._take_device(operation)
-        if device is not None:
-            if device.attachment_id is None:
-                for attachment in self._cinder.list_attachments(ctxt, operation.instance_uuid):
-                    if attachment.volume_id == device.volume_id:
-                        self._cinder.delete_attachment(ctxt, attachment.id)
-            else:
-                flow.flow_for(ctxt, device, self._cinder, None).release(ctxt, device)
-        self._updates.finish(
-            operation,
-            objects.Outcome(
-                succeeded=False,
-                message=f"The volume was not attached: {reason}",
-                removed_devices=[device.uuid] if device is not None else [],
-            ),
-        )
-
-    def _abandon_detach(
-        self, ctxt: context.RequestContext, operation: objects.Operation, reason: str
-    ) -> None:
-        """The volume stays where it is."""
-        device = self._take_device(operation)
-        if device is not None:
-            flow.flow_for(ctxt, device, self._cinder, None).roll_detaching(ctxt, device)
-        self._updates.finish(
-            operation,
-            objects.Outcome(succeeded=False, message=f"The volume was not detached: {reason}"),
-        )
+        outcome = abandon.give_back(ctxt, self._cinder, self._glance, operation, device, reason)
+        self._updates.finish(operation, outcome)
 
     def _take(self, operation: objects.Operation) -> None:
         """The operation is ours from now on."""

@@ -5,6 +5,8 @@ from oslo_utils import timeutils
 
 from nova_lite import concurrency
 from nova_lite import daemon
+from nova_lite.audit import collect
+from nova_lite.conductor import audits
 from nova_lite.conductor import build
 from nova_lite.conductor import delete
 from nova_lite.conductor import manager
@@ -12,6 +14,7 @@ from nova_lite.conductor import reaper
 from nova_lite.conductor import updates
 from nova_lite.db import session
 from nova_lite.db.queries import services
+from nova_lite.image import glance
 from nova_lite.objects import service
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.rpc import scheduler as scheduler_rpc
@@ -38,12 +41,20 @@ class ConductorService:
         )
         deleter = delete.Deleter(conf.host, database, client, writer)
         self.manager = manager.ConductorManager(builder, deleter, writer)
-        self.reaper = reaper.Reaper(conf, database, builder, deleter, writer, compute, client)
+        images = glance.GlanceClient(conf)
+        self.reaper = reaper.Reaper(
+            conf, database, builder, deleter, writer, compute, client, images
+        )
         self._service = daemon.new_service(conf, service.CONDUCTOR_BINARY)
         self._periodic = [
             concurrency.Periodic("heartbeat", conf.report_interval_s, self._report),
             concurrency.Periodic("reaper", conf.conductor.reaper_interval_s, self.reaper.reap),
         ]
+        self.audits = audits.Audits(conf, collect.Collector(conf, database, client, compute))
+        if conf.audit.interval_s:
+            self._periodic.append(
+                concurrency.Periodic("audit", conf.audit.interval_s, self.audits.run)
+            )
 
     def start(self) -> None:
         """Serve, and take up what an earlier run of this conductor left."""

@@ -32,9 +32,15 @@ class Updates:
         self._database = database
         self._ledger = ledger
 
-    def begin(self, operation: objects.Operation, task_state: str | None) -> None:
-        """The first message of a ticket gets through, all others do not."""
-        self._database.cell.transact(operations.begin, operation, task_state)
+    def begin(
+        self, operation: objects.Operation, task_state: str | None
+    ) -> list[objects.BlockDeviceMapping] | None:
+        """The first message of a ticket gets through, all others do not.
+
+        :returns: the device the operation is about as it is now (none if it is gone),
+            or None if what was sent cannot have changed.
+        """
+        return self._database.cell.transact(_begin, operation, task_state)
 
     def resume(self, operation: objects.Operation) -> objects.Operation:
         """A new ticket for an owner that was restarted."""
@@ -135,6 +141,18 @@ class Updates:
         """What the hypervisor said of a guest that nobody works on."""
         with self._database.cell.read() as connection:
             instances.update(connection, instance_uuid, power_state=power_state)
+
+
+def _begin(
+    connection: session.Connection, operation: objects.Operation, task_state: str | None
+) -> list[objects.BlockDeviceMapping] | None:
+    operations.begin(connection, operation, task_state)
+    if not transitions.TABLE[operation.action].rereads_device:
+        return None
+    device = block_devices.get_by_volume(
+        connection, operation.instance_uuid, operation.arguments["volume_id"]
+    )
+    return [] if device is None else [device]
 
 
 def _finish(

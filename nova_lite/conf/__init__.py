@@ -15,6 +15,7 @@ import nova_lite
 
 SECTIONS = (
     "api",
+    "audit",
     "cinder",
     "compute",
     "conductor",
@@ -22,6 +23,7 @@ SECTIONS = (
     "fake",
     "glance",
     "image_cache",
+    "key_manager",
     "libvirt",
     "quota",
     "rpc",

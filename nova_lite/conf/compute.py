@@ -52,6 +52,13 @@ OPTS = [
         help="Seconds between two reports of a running operation's steps. Operations "
         "that are shorter report only their end.",
     ),
+    cfg.IntOpt(
+        "volume_snapshot_timeout_s",
+        default=1800,
+        min=1,
+        help="Seconds that making an image of a server that boots from a volume waits for "
+        "each snapshot of its volumes.",
+    ),
     cfg.FloatOpt(
         "shutdown_timeout_s",
         default=60.0,

@@ -103,6 +103,48 @@ OPTS = [
         help="Seconds between two of these tries.",
     ),
     cfg.BoolOpt(
+        "rbd_local_attach",
+        default=False,
+        help="Map RBD volumes to block devices of this host by its kernel, instead of having "
+        "QEMU open them by itself.",
+    ),
+    cfg.StrOpt(
+        "iscsi_initiator",
+        default="auto",
+        choices=[
+            ("auto", "the host's if it has one, else QEMU's"),
+            ("host", "the kernel's, by os-brick"),
+            ("qemu", "QEMU's own (libiscsi): no device appears on the host"),
+        ],
+        help="Who logs in to iSCSI targets.",
+    ),
+    cfg.BoolOpt(
+        "volume_use_multipath",
+        default=False,
+        help="Reach volumes by all their paths; needs a running multipathd.",
+    ),
+    cfg.StrOpt(
+        "nfs_mount_point_base",
+        default="$state_path/mnt",
+        help="Directory below which NFS shares with volumes are mounted.",
+    ),
+    cfg.StrOpt(
+        "nfs_mount_options",
+        help="Options of these mounts, as for ``mount -o``.",
+    ),
+    cfg.StrOpt(
+        "root_helper",
+        default="sudo",
+        help="Command before which os-brick's privileged helper runs, when this service is "
+        "not root.",
+    ),
+    cfg.FloatOpt(
+        "os_brick_timeout_s",
+        default=180.0,
+        min=1.0,
+        help="Seconds that connecting or disconnecting one volume by os-brick may take.",
+    ),
+    cfg.BoolOpt(
         "force_raw_images",
         default=True,
         help="Convert images to raw when they enter the image cache, so that nothing a "
@@ -131,6 +173,17 @@ OPTS = [
             ("maximum", "everything the emulator can do"),
         ],
         help="The guests' processor.",
+    ),
+    cfg.StrOpt(
+        "snapshot_image_format",
+        choices=["raw", "qcow2"],
+        help="Format of images made of servers with local disks. Unset, it is that of the disk.",
+    ),
+    cfg.IntOpt(
+        "snapshot_timeout_s",
+        default=3600,
+        min=1,
+        help="Seconds that copying the disk of a running guest for an image may take.",
     ),
     cfg.IntOpt(
         "num_pcie_ports",

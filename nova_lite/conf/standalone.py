@@ -23,6 +23,13 @@ OPTS = [
     cfg.PortOpt("image_port", default=9292, help="Port of the embedded image service."),
     cfg.PortOpt("volume_port", default=8776, help="Port of the embedded volume service."),
     cfg.PortOpt("identity_port", default=5000, help="Port of the embedded identity service."),
+    cfg.URIOpt(
+        "compute_url",
+        schemes=["http", "https"],
+        help="Address of the compute API, which the embedded volume service tells of volumes "
+        "that have grown or move, as http://host:8774/v2.1. Unset, it is where ``[api]`` of the "
+        "same configuration serves.",
+    ),
     cfg.StrOpt(
         "volume_max_microversion",
         default="3.71",

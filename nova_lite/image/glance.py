@@ -1,7 +1,11 @@
 """A typed client of Glance v2."""
 
+import collections.abc
+import contextlib
 import hashlib
 import hmac
+import json
+import logging
 import os
 import typing
 
@@ -11,6 +15,8 @@ from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import remote
 from nova_lite.image import locations
+
+LOG = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -24,6 +30,11 @@ CORE_KEYS = frozenset(
 )  # fmt: skip
 """Everything an image has that is not a property somebody gave it."""
 
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+
+OnProgress: typing.TypeAlias = collections.abc.Callable[[], object]
+"""Called between two pieces of a long transfer; what it raises ends the transfer."""
+
 HASH_ALGORITHMS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_512", "blake2b"})
 
 
@@ -33,7 +44,10 @@ class GlanceClient:
     Errors of every call:
 
     :raises nova_lite.exceptions.ImageNotFound: 404, or not visible to this user.
+    :raises nova_lite.exceptions.InvalidInput: 400.
     :raises nova_lite.exceptions.Forbidden: 403.
+    :raises nova_lite.exceptions.RemoteConflict: 409, or the image was deleted (410).
+    :raises nova_lite.exceptions.QuotaExceeded: 413.
     :raises nova_lite.exceptions.RemoteServiceError: anything else, or no answer.
     """
 
@@ -58,6 +72,11 @@ class GlanceClient:
             rbd_urls=_rbd_urls(image),
             properties={key: value for key, value in image.items() if key not in CORE_KEYS},
         )
+
+    def location_urls(self, ctxt: context.RequestContext, image_id: str) -> list[str]:
+        """Where the image's data are, as far as this Glance tells: URLs without user
+        and password."""
+        return [_without_user(url) for url in locations.urls_of(self._show(ctxt, image_id))]
 
     def rbd_urls(self, image_id: str) -> list[str]:
         """An image's locations in Ceph, asked for as the service user, to whom
@@ -102,6 +121,101 @@ class GlanceClient:
         finally:
             response.close()
 
+    def image_url(self, ctxt: context.RequestContext, image_id: str) -> str:
+        """The image's address, in the form that Nova gives it to clients."""
+        return f"{self._service.endpoint(ctxt)}/images/{image_id}"
+
+    def create_image(self, ctxt: context.RequestContext, image: objects.ImageMeta) -> None:
+        """Make an image's record, private, ``queued``: its data come later.
+
+        :param image: with the ``id`` it is to have. ``owner`` None is the asker;
+            only administrators may give it to another project.
+        """
+        body = {
+            **image.properties,
+            "id": image.id,
+            "name": image.name,
+            "visibility": "private",
+            "min_disk": image.min_disk_gib,
+            "min_ram": image.min_ram_mib,
+        }
+        if image.owner is not None:
+            body["owner"] = image.owner
+        self._change(ctxt, "POST", "/v2/images", str(image.id), json=body)
+
+    def update_image(
+        self,
+        ctxt: context.RequestContext,
+        image_id: str,
+        properties: collections.abc.Mapping[str, str] | None = None,
+        **core: object,
+    ) -> None:
+        """Change some of Glance's own values (``disk_format``) and properties."""
+        changes: list[dict[str, object]] = [
+            {"op": "replace", "path": f"/{name}", "value": value} for name, value in core.items()
+        ]
+        for name, value in (properties or {}).items():
+            pointer = name.replace("~", "~0").replace("/", "~1")
+            changes.append({"op": "add", "path": f"/{pointer}", "value": value})
+        self._patch(ctxt, image_id, changes)
+
+    def add_location(self, ctxt: context.RequestContext, image_id: str, url: str) -> None:
+        """Tell Glance where the data of a queued image are: it becomes active
+        without a byte on the way.
+
+        :raises nova_lite.exceptions.Forbidden: this Glance takes no locations.
+        """
+        value = {"url": url, "metadata": {}}
+        self._patch(ctxt, image_id, [{"op": "add", "path": "/locations/-", "value": value}])
+
+    def upload(
+        self,
+        ctxt: context.RequestContext,
+        image_id: str,
+        path: str | None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Send the file ``path`` as the data of a queued image; None sends nothing,
+        which makes it active too."""
+        with contextlib.ExitStack() as stack:
+            data: typing.Any = b""
+            if path is not None:
+                data = _Watched(stack.enter_context(open(path, "rb")), on_progress)
+            self._change(
+                *(ctxt, "PUT", f"/v2/images/{image_id}/file", image_id),
+                data=data,
+                headers={"Content-Type": "application/octet-stream"},
+            )
+
+    def delete_image(self, ctxt: context.RequestContext, image_id: str) -> None:
+        """Delete an image in whatever state. Gone is success."""
+        try:
+            self._change(ctxt, "DELETE", f"/v2/images/{image_id}", image_id)
+        except exceptions.ImageNotFound:
+            LOG.debug("Image %s is already gone", image_id)
+
+    def _patch(
+        self, ctxt: context.RequestContext, image_id: str, changes: list[dict[str, object]]
+    ) -> None:
+        self._change(
+            *(ctxt, "PATCH", f"/v2/images/{image_id}", image_id),
+            data=json.dumps(changes),
+            headers={"Content-Type": PATCH_TYPE},
+        )
+
+    def _change(
+        self,
+        ctxt: context.RequestContext,
+        method: str,
+        path: str,
+        image_id: str,
+        **how: typing.Any,
+    ) -> None:
+        try:
+            self._service.request(ctxt, method, path, **how)
+        except remote.Refusal as refusal:
+            raise _error(refusal, image_id) from None
+
     def _copy(self, response: typing.Any, file: typing.BinaryIO, digest: typing.Any) -> None:
         import requests
 
@@ -138,15 +252,59 @@ class GlanceClient:
         try:
             return self._service.request(ctxt, "GET", path, stream=stream)
         except remote.Refusal as refusal:
-            if refusal.status in (400, 404):
+            if refusal.status == 400:
                 # Glance answers 400 to some malformed ids.
                 raise exceptions.ImageNotFound(image_id=image_id) from None
-            if refusal.status == 403:
-                raise exceptions.Forbidden(refusal.message) from None
-            raise exceptions.RemoteServiceError(
+            raise _error(refusal, image_id) from None
+
+
+class _Watched:
+    """A file that tells somebody each time it is read from."""
+
+    def __init__(self, file: typing.BinaryIO, on_read: OnProgress | None) -> None:
+        self._file = file
+        self._on_read = on_read
+
+    def __len__(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def __iter__(self) -> collections.abc.Iterator[bytes]:
+        while chunk := self.read(CHUNK_BYTES):
+            yield chunk
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; many at a time, whatever the library asks for."""
+        if self._on_read is not None:
+            self._on_read()
+        return self._file.read(max(size, CHUNK_BYTES) if size >= 0 else size)
+
+
+def _error(refusal: remote.Refusal, image_id: str) -> exceptions.NovaLiteError:
+    """Glance's refusal as one of our errors."""
+    match refusal.status:
+        case 400:
+            return exceptions.InvalidInput(refusal.message)
+        case 404:
+            return exceptions.ImageNotFound(image_id=image_id)
+        case 403:
+            return exceptions.Forbidden(refusal.message)
+        case 409 | 410:
+            return exceptions.RemoteConflict(
                 service="Glance", reason=refusal.message, status=refusal.status
-            ) from None
+            )
+        case 413:
+            return exceptions.QuotaExceeded(refusal.message)
+    return exceptions.RemoteServiceError(
+        service="Glance", reason=refusal.message, status=refusal.status
+    )
 
 
 def _rbd_urls(image: dict[str, typing.Any]) -> list[str]:
     return [url for url in locations.urls_of(image) if url.startswith(locations.RBD_SCHEME)]
+
+
+def _without_user(url: str) -> str:
+    """``swift+https://user:key@host/…`` without what stands before the host."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

@@ -42,6 +42,12 @@ def parse(url: str) -> RbdLocation | None:
     return RbdLocation(*parts)
 
 
+def url_of(location: RbdLocation) -> str:
+    """The URL that :func:`parse` reads."""
+    parts = (location.fsid, location.pool, location.image, location.snapshot)
+    return RBD_SCHEME + "/".join(urllib.parse.quote(part, safe="") for part in parts)
+
+
 def rbd_locations(urls: collections.abc.Iterable[str]) -> list[RbdLocation]:
     """The clonable ones among an image's locations, in Glance's order."""
     found = (parse(url) for url in urls)

@@ -12,6 +12,12 @@ from nova_lite.objects.flavor import Flavor
 from nova_lite.objects.image_meta import ImageMeta
 from nova_lite.objects.instance import Instance
 from nova_lite.objects.instance import InstanceFault
+from nova_lite.objects.inventory import HostInventory
+from nova_lite.objects.inventory import InventoryConnection
+from nova_lite.objects.inventory import InventoryDisk
+from nova_lite.objects.inventory import InventoryFolder
+from nova_lite.objects.inventory import InventoryGuest
+from nova_lite.objects.inventory import InventoryImage
 from nova_lite.objects.operation import Operation
 from nova_lite.objects.operation import Step
 from nova_lite.objects.outcome import HostWork
@@ -27,11 +33,17 @@ __all__ = [
     "BuildRequest",
     "ComputeNode",
     "Flavor",
+    "HostInventory",
     "HostVerdict",
     "HostWork",
     "ImageMeta",
     "Instance",
     "InstanceFault",
+    "InventoryConnection",
+    "InventoryDisk",
+    "InventoryFolder",
+    "InventoryGuest",
+    "InventoryImage",
     "Operation",
     "Outcome",
     "RequestSpec",

@@ -75,12 +75,14 @@ class ConductorClient(transport.Client):
         ctxt: context.RequestContext,
         operation: objects.Operation,
         task_state: str | None,
-    ) -> None:
+    ) -> list[objects.BlockDeviceMapping] | None:
         """A host is about to start an operation it was sent.
 
+        :returns: for operations on a volume that may have changed since they were
+            sent, the device as it is now; an empty list if it is gone.
         :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
         """
-        self._call(ctxt, "begin_operation", operation=operation, task_state=task_state)
+        return self._call(ctxt, "begin_operation", operation=operation, task_state=task_state)
 
     def resume_operation(
         self, ctxt: context.RequestContext, operation: objects.Operation
@@ -209,7 +211,7 @@ class ConductorEndpoint(abc.ABC):
         ctxt: context.RequestContext,
         operation: objects.Operation,
         task_state: str | None,
-    ) -> None: ...
+    ) -> list[objects.BlockDeviceMapping] | None: ...
 
     @abc.abstractmethod
     def resume_operation(

@@ -90,18 +90,20 @@ class Client:
         *,
         server: str | None = None,
         timeout_s: float | None = None,
+        retry: int | None = None,
         **arguments: typing.Any,
     ) -> typing.Any:
         """Ask and wait.
 
+        :param retry: how often a broker that cannot be reached is tried again; by
+            default for ever, as daemons do.
         :raises nova_lite.exceptions.RemoteServiceError: no answer in time, or
             the broker cannot be reached.
         """
         client = self._client
-        if server is not None or timeout_s is not None:
-            options: dict[str, typing.Any] = {"server": server} if server else {}
-            if timeout_s is not None:
-                options["timeout"] = timeout_s
+        wanted = {"server": server, "timeout": timeout_s, "retry": retry}
+        options = {name: value for name, value in wanted.items() if value is not None}
+        if options:
             client = client.prepare(**options)
         try:
             return client.call(ctxt, method, **arguments)

@@ -268,6 +268,11 @@ def _apply(image: store.Document, change: typing.Any) -> None:
     """One operation of a JSON patch, at the top level only, as Glance has it."""
     try:
         operation, key = change["op"], change["path"].removeprefix("/")
+        if key.partition("/")[0] == "locations":
+            # Glance with show_multiple_locations off, which is its default.
+            raise falcon.HTTPForbidden(
+                description="It's not allowed to add locations if locations are invisible."
+            )
         key = key.replace("~1", "/").replace("~0", "~")
         if operation == "remove":
             if key in glance.CORE_KEYS:

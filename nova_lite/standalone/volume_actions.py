@@ -1,15 +1,19 @@
 """``POST /v3/volumes/{id}/action`` of the embedded volume service."""
 
+import collections.abc
 import typing
 
 import falcon
 
 from nova_lite.standalone import store
+from nova_lite.standalone import volume_growth
+from nova_lite.standalone import volume_migration
 from nova_lite.standalone import volume_records
 from nova_lite.standalone import web
 
 Arguments = dict[str, typing.Any]
 Answer = dict[str, typing.Any] | None
+Action = collections.abc.Callable[[web.Identity, str, Arguments], Answer]
 
 bad_request = volume_records.bad_request
 
@@ -17,10 +21,16 @@ bad_request = volume_records.bad_request
 class VolumeActions:
     """One method an action; each checks the volume's state and changes it."""
 
-    def __init__(self, volumes: volume_records.VolumeStore, max_volume_gib: int) -> None:
+    def __init__(
+        self,
+        volumes: volume_records.VolumeStore,
+        growth: volume_growth.Growth,
+        migration: volume_migration.Migration,
+    ) -> None:
         self._volumes = volumes
-        self._max_volume_gib = max_volume_gib
-        self._actions = {
+        self._growth = growth
+        self._migration = migration
+        self._actions: dict[str, Action] = {
             "os-reserve": self._reserve,
             "os-unreserve": self._unreserve,
             "os-begin_detaching": self._begin_detaching,
@@ -29,7 +39,9 @@ class VolumeActions:
             "os-terminate_connection": self._terminate_connection,
             "os-attach": self._attach,
             "os-detach": self._detach,
-            "os-extend": self._extend,
+            "os-extend_volume_completion": self._growth.complete,
+            "os-migrate_volume": self._migration.migrate,
+            "os-migrate_volume_completion": self._migration.complete,
             "os-set_bootable": self._set_bootable,
             "os-update_readonly_flag": self._update_readonly_flag,
             "os-reset_status": self._reset_status,
@@ -38,17 +50,26 @@ class VolumeActions:
             "os-force_delete": self._force_delete,
         }
 
-    def run(self, identity: web.Identity, volume_id: str, body: Arguments) -> Answer:
+    def run(
+        self,
+        identity: web.Identity,
+        volume_id: str,
+        body: Arguments,
+        version: tuple[int, int],
+    ) -> Answer:
         """Do the one action in ``body``.
 
         :raises falcon.HTTPError: there is no such action or volume, or the
             volume's state forbids it.
         """
         name = next(iter(body), "")
+        arguments = body[name] if isinstance(body.get(name), dict) else {}
+        if name == "os-extend" and len(body) == 1:
+            self._growth.extend(identity, volume_id, arguments, version)
+            return None
         action = self._actions.get(name)
         if action is None or len(body) != 1:
             raise bad_request(f"There is no such action: {name}")
-        arguments = body[name] if isinstance(body[name], dict) else {}
         return action(identity, volume_id, arguments)
 
     def _move(
@@ -82,8 +103,11 @@ class VolumeActions:
     def _begin_detaching(
         self, identity: web.Identity, volume_id: str, arguments: Arguments
     ) -> Answer:
+        volume = self._volumes.get(identity, "volume", volume_id)
+        if volume_records.is_migrating(volume):
+            # Its migration_status keeps others away.
+            return None
         if not self._live(volume_id):
-            self._volumes.get(identity, "volume", volume_id)
             raise bad_request(f"Invalid volume: Volume {volume_id} must be attached.")
         self._move(identity, volume_id, ("in-use",), "detaching")
         return None
@@ -151,26 +175,7 @@ class VolumeActions:
             )
 
     def _live(self, volume_id: str) -> list[store.Document]:
-        return [a for a in self._volumes.attachments_of(volume_id) if volume_records.is_live(a)]
-
-    def _extend(self, identity: web.Identity, volume_id: str, arguments: Arguments) -> Answer:
-        size_gib = arguments.get("new_size")
-        if not isinstance(size_gib, int) or size_gib > self._max_volume_gib:
-            raise bad_request(f"Invalid input received: new_size {size_gib}")
-
-        def extend(volume: store.Document) -> None:
-            if volume["status"] != "available":
-                raise bad_request(
-                    f"Invalid volume: Volume {volume_id} status must be available to extend, "
-                    f"but current status is: {volume['status']}."
-                )
-            if size_gib <= volume["size"]:
-                raise bad_request("Invalid input received: New size must be larger")
-            self._volumes.files.extend(self._volumes.path("volume", volume_id), size_gib)
-            volume["size"] = size_gib
-
-        self._volumes.change(identity, volume_id, extend)
-        return None
+        return self._volumes.live_attachments_of(volume_id)
 
     def _set_bootable(
         self, identity: web.Identity, volume_id: str, arguments: Arguments

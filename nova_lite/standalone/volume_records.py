@@ -31,6 +31,10 @@ VOLUME_TYPE: store.Document = {
 }
 
 
+HOSTS = ("standalone@local#local", "standalone@second#second")
+"""Back ends: the first has all new volumes, and they can be moved to the other."""
+
+
 def now() -> str:
     """The time, in Cinder's form."""
     return str(timeutils.utcnow().isoformat())
@@ -61,8 +65,10 @@ class VolumeStore:
                     self.remove(kind, document["id"])
 
     def path(self, kind: str, key: str) -> str:
-        """Where the data are."""
-        return self.files.path(kind, key)
+        """Where the data are. A volume that was moved has its file under the id it
+        was made with."""
+        document = self.records.get(kind, key) or {}
+        return self.files.path(kind, document.get("name_id") or key)
 
     def remove(self, kind: str, key: str) -> None:
         """Remove data and record."""
@@ -119,6 +125,10 @@ class VolumeStore:
         """A volume's attachments, reserved ones too."""
         return [a for a in self.records.list("attachment") if a["volume_id"] == volume_id]
 
+    def live_attachments_of(self, volume_id: str) -> list[store.Document]:
+        """Those that a volume lists as its own."""
+        return [a for a in self.attachments_of(volume_id) if is_live(a)]
+
     # Volumes
 
     def new_volume(
@@ -143,6 +153,10 @@ class VolumeStore:
             "snapshot_id": wanted.get("snapshot_id"),
             "source_volid": wanted.get("source_volid"),
             "error": None,
+            "host": HOSTS[0],
+            "name_id": None,
+            "previous_status": None,
+            "migration_status": None,
             "created_at": now(),
             "updated_at": now(),
         }
@@ -155,7 +169,8 @@ class VolumeStore:
 
         def check(volume: store.Document) -> None:
             used = self.attachments_of(volume_id)
-            if used or (not force and volume["status"] not in DELETABLE):
+            free = not used and not is_migrating(volume)
+            if not free or (not force and volume["status"] not in DELETABLE):
                 raise bad_request(
                     "Invalid volume: Volume status must be available or error or "
                     "error_restoring or error_extending or error_managing and must not be "
@@ -325,6 +340,11 @@ def _status_with(attachments: list[store.Document]) -> str:
         if status in statuses:
             return result
     return "available"
+
+
+def is_migrating(volume: store.Document) -> bool:
+    """Whether a volume is on its way to the other back end."""
+    return volume.get("migration_status") not in (None, "success", "error")
 
 
 def is_live(attachment: store.Document) -> bool:

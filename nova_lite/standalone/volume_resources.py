@@ -24,12 +24,13 @@ class Volumes:
         self,
         volumes: volume_records.VolumeStore,
         maker: volume_making.Maker,
+        actions: volume_actions.VolumeActions,
         max_volume_gib: int,
     ) -> None:
         self._volumes = volumes
         self._maker = maker
+        self._actions = actions
         self._max_volume_gib = max_volume_gib
-        self._actions = volume_actions.VolumeActions(volumes, max_volume_gib)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Begin to make a volume."""
@@ -163,7 +164,7 @@ class Volumes:
     def on_post_action(self, req: falcon.Request, resp: falcon.Response, volume_id: str) -> None:
         """One of the actions."""
         body = web.json_body(req)
-        answer = self._actions.run(req.context.identity, volume_id, body)
+        answer = self._actions.run(req.context.identity, volume_id, body, req.context.version)
         if answer is not None:
             resp.media = answer
         else:

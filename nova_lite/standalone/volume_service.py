@@ -6,8 +6,12 @@ import typing
 
 import falcon
 
+from nova_lite.standalone import compute_calls
 from nova_lite.standalone import faults
+from nova_lite.standalone import volume_actions
+from nova_lite.standalone import volume_growth
 from nova_lite.standalone import volume_making
+from nova_lite.standalone import volume_migration
 from nova_lite.standalone import volume_records
 from nova_lite.standalone import volume_resources
 from nova_lite.standalone import volume_views
@@ -21,6 +25,8 @@ COLLECTIONS = frozenset(
         "os-services", "os-quota-sets", "extensions",
     }
 )  # fmt: skip
+
+_KNOWN_BY = frozenset({"X-AUTH-TOKEN", "X-PROJECT-ID"})
 
 ERROR_NAMES = {
     400: "badRequest",
@@ -74,7 +80,12 @@ class Versions:
         self._newest = newest
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The version document."""
+        """The version document; below the root only for those who say who they are,
+        as in Cinder."""
+        if req.path != "/" and not _KNOWN_BY.intersection(req.headers):
+            raise falcon.HTTPUnauthorized(
+                description="The request you have made requires authentication."
+            )
         resp.media = volume_views.versions(req, self._newest)
         if req.path == "/":
             resp.status = falcon.HTTP_300
@@ -206,7 +217,13 @@ def make_app(conf: typing.Any) -> typing.Any:
         faults.install(app)
     for path in ("/", "/v3"):
         app.add_route(path, Versions(newest))
-    _add_volumes(app, volume_resources.Volumes(volumes, maker, options.max_volume_gib))
+    compute = compute_calls.ComputeApi(conf)
+    actions = volume_actions.VolumeActions(
+        volumes,
+        volume_growth.Growth(volumes, compute, options.max_volume_gib),
+        volume_migration.Migration(volumes, compute),
+    )
+    _add_volumes(app, volume_resources.Volumes(volumes, maker, actions, options.max_volume_gib))
     snapshots = volume_resources.Snapshots(volumes, maker)
     app.add_route("/v3/snapshots", snapshots)
     app.add_route("/v3/snapshots/detail", snapshots, suffix="detail")

@@ -32,7 +32,7 @@ def volume(
         "encrypted": False,
         "replication_status": None,
         "consistencygroup_id": None,
-        "migration_status": None,
+        "migration_status": _for_admin(req, document.get("migration_status")),
         "attachments": [
             {
                 "id": document["id"],
@@ -48,6 +48,7 @@ def volume(
         ],
         "links": _links(req, "volumes", document["id"]),
         "os-vol-tenant-attr:tenant_id": document["project_id"],
+        "os-vol-host-attr:host": _for_admin(req, document.get("host")),
     }
     if document["image_metadata"]:
         view["volume_image_metadata"] = document["image_metadata"]
@@ -114,6 +115,10 @@ def versions(req: falcon.Request, newest: Version) -> store.Document:
             }
         ]
     }
+
+
+def _for_admin(req: falcon.Request, value: str | None) -> str | None:
+    return value if req.context.identity.is_admin else None
 
 
 def _links(req: falcon.Request, collection: str, key: str) -> list[dict[str, typing.Any]]:

@@ -15,5 +15,9 @@ class Capabilities:
     """Device tags reach the guest."""
     supports_console_output: bool = True
     """The text a guest wrote to its serial console can be read."""
+    supports_snapshot: bool = True
+    """A local root disk can be copied into an image."""
+    supports_live_snapshot: bool = True
+    """The same while its guest runs."""
     supports_boot_order: bool = True
     """More than one device can be offered to the firmware, in order."""

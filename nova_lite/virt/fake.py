@@ -27,6 +27,8 @@ from nova_lite.virt import identity
 from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt import sizes
+from nova_lite.virt import snapshot_folder
+from nova_lite.volume import keys
 
 HYPERVISOR_VERSION = 1_000_000
 
@@ -41,6 +43,18 @@ class FakeGuest:
     volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     boot_order: list[str] = dataclasses.field(default_factory=list)
     """Names of the disks its firmware tries, the first one first."""
+    sizes_bytes: dict[str, int] = dataclasses.field(default_factory=dict)
+    """What it has been told of its volumes' sizes, by id."""
+    backed_by: dict[str, str] = dataclasses.field(default_factory=dict)
+    """A volume's id -> id of the connection that its data are behind: another one
+    when they were moved."""
+    undefined: list[str] = dataclasses.field(default_factory=list)
+    """Ids of the volumes that it has and will not have after its next start."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has its disks open."""
+        return self.power_state in (states.PowerState.RUNNING, states.PowerState.PAUSED)
 
 
 @dataclasses.dataclass
@@ -58,6 +72,8 @@ class World:
     """Instance -> path -> content; not written down, it may hold a password."""
     connected: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     """Ids of the volumes this host is connected to -> UUIDs of the servers it is for."""
+    snapshots: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Snapshot -> its instance."""
 
     def guest(self, instance_uuid: str) -> FakeGuest:
         """The guest, or :exc:`~nova_lite.exceptions.GuestNotFound`."""
@@ -74,6 +90,7 @@ class World:
             "guests": {uuid: dataclasses.asdict(guest) for uuid, guest in self.guests.items()},
             "local_disks": self.local_disks,
             "connected": self.connected,
+            "snapshots": self.snapshots,
         }
         durable.write_text(self.path, json.dumps(content))
 
@@ -88,6 +105,7 @@ class World:
         }
         self.local_disks = content["local_disks"]
         self.connected = content["connected"]
+        self.snapshots = content.get("snapshots", {})
 
 
 class _Part:
@@ -128,10 +146,10 @@ class FakeGuests(_Part, interface.GuestOps):
             raise exceptions.HypervisorError(reason=f"guest {instance.uuid} exists already")
         if instance.uuid not in self.world.local_disks:
             raise exceptions.HypervisorError(reason=f"no disks were made for {instance.uuid}")
-        volumes = {}
+        volumes, backed_by = {}, {}
         for device in block_device_info["block_device_mapping"]:
             volume_id = naming.volume_id_of(device["connection_info"])
-            _require_connected(self.world, volume_id, instance.uuid)
+            backed_by[volume_id] = _connected(self.world, device, instance.uuid)
             volumes[volume_id] = naming.target_name(device["mount_device"])
         local_disks = dict(self.world.local_disks[instance.uuid])
         if instance.uuid in self.world.config_drives:
@@ -142,6 +160,7 @@ class FakeGuests(_Part, interface.GuestOps):
             power_state=states.PowerState.RUNNING,
             local_disks=local_disks,
             volumes=volumes,
+            backed_by=backed_by,
             boot_order=_boot_order(block_device_info, root_image)[: self.max_boot_devices],
         )
         self.world.save()
@@ -301,6 +320,68 @@ class FakeDisks(_Part, interface.DiskOps):
         return list(self.world.local_disks)
 
 
+class FakeSnapshots(_Part, interface.SnapshotOps):
+    """Snapshots as ids, and a file of a sector for each that is extracted."""
+
+    part = "snapshots"
+
+    def __init__(self, conf: cfg.ConfigOpts, world: World, injected: faults.Faults) -> None:
+        super().__init__(world, injected)
+        self._conf = conf
+
+    @faults.injectable
+    def take(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Remember it.
+
+        :raises nova_lite.exceptions.HypervisorError: there is no local root disk.
+        """
+        self.world.guest(instance_uuid)
+        if "disk" not in self.world.local_disks.get(instance_uuid, {}).values():
+            raise exceptions.HypervisorError(reason=f"{instance_uuid} has no local root disk")
+        self.world.snapshots[snapshot_id] = instance_uuid
+        self.world.save()
+
+    @faults.injectable
+    def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
+        """There is no shared storage."""
+        return None
+
+    @faults.injectable
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
+        """There is nothing published."""
+
+    @faults.injectable
+    def extract(
+        self,
+        instance_uuid: str,
+        snapshot_id: str,
+        on_progress: collections.abc.Callable[[], object],
+    ) -> interface.SnapshotFile:
+        """A raw file that names the server.
+
+        :raises nova_lite.exceptions.HypervisorError: it was not taken.
+        """
+        if self.world.snapshots.get(snapshot_id) != instance_uuid:
+            raise exceptions.HypervisorError(reason=f"there is no snapshot {snapshot_id}")
+        on_progress()
+        path = snapshot_folder.path_of(self._conf, snapshot_id) / "disk"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"disk of {instance_uuid}".encode().ljust(512, b"\0"))
+        return interface.SnapshotFile(str(path), "raw")
+
+    @faults.injectable
+    def discard(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Forget it and its file."""
+        snapshot_folder.remove(self._conf, snapshot_id)
+        if self.world.snapshots.pop(snapshot_id, None) is not None:
+            self.world.save()
+
+    @faults.injectable
+    def list_snapshots(self) -> list[str]:
+        """Those that were taken, and those with files."""
+        return sorted({*self.world.snapshots, *snapshot_folder.list_all(self._conf)})
+
+
 class FakeVolumes(_Part, interface.VolumeOps):
     """Volumes as ids in sets."""
 
@@ -316,9 +397,20 @@ class FakeVolumes(_Part, interface.VolumeOps):
         return naming.host_connector(self._conf)
 
     @faults.injectable
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
-        """Remember the volume's id and its user."""
-        users = self.world.connected.setdefault(naming.volume_id_of(connection_info), [])
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
+        """Remember the volume's id and its user.
+
+        :raises nova_lite.exceptions.InvalidVolume: it is encrypted, and nothing
+            was given that opens it.
+        """
+        if connection_info.get("data", {}).get("encrypted") and encryption is None:
+            raise exceptions.InvalidVolume(reason="it is encrypted, and nothing opens it")
+        users = self.world.connected.setdefault(naming.connection_id_of(connection_info), [])
         if instance_uuid not in users:
             users.append(instance_uuid)
         self.world.save()
@@ -330,10 +422,10 @@ class FakeVolumes(_Part, interface.VolumeOps):
         :raises nova_lite.exceptions.HypervisorError: a guest that is to be
             disconnected still has it.
         """
-        volume_id = naming.volume_id_of(connection_info)
+        volume_id = naming.connection_id_of(connection_info)
         others = self.users(volume_id) - {instance_uuid}
         for uuid, guest in self.world.guests.items():
-            if volume_id in guest.volumes and uuid not in others:
+            if volume_id in guest.backed_by.values() and uuid not in others:
                 raise exceptions.HypervisorError(reason=f"guest {uuid} uses volume {volume_id}")
         if others:
             self.world.connected[volume_id] = sorted(others)
@@ -354,8 +446,11 @@ class FakeVolumes(_Part, interface.VolumeOps):
         guest = self.world.guest(instance_uuid)
         volume_id = naming.volume_id_of(device["connection_info"])
         if volume_id in guest.volumes:
+            if volume_id in guest.undefined:
+                guest.undefined.remove(volume_id)
+                self.world.save()
             return
-        _require_connected(self.world, volume_id, instance_uuid)
+        guest.backed_by[volume_id] = _connected(self.world, device, instance_uuid)
         taken = {*guest.local_disks, *guest.volumes.values()}
         target = naming.target_name(device["mount_device"])
         guest.volumes[volume_id] = naming.free_target_name(target, taken)
@@ -366,7 +461,58 @@ class FakeVolumes(_Part, interface.VolumeOps):
         """Take it from the guest."""
         guest = self.world.guests.get(instance_uuid)
         if guest is not None and guest.volumes.pop(volume_id, None) is not None:
+            guest.backed_by.pop(volume_id)
+            guest.sizes_bytes.pop(volume_id, None)
             self.world.save()
+
+    @faults.injectable
+    def extend(
+        self, instance_uuid: str, connection_info: interface.ConnectionInfo, size_bytes: int
+    ) -> None:
+        """Remember the size."""
+        guest = self.world.guests.get(instance_uuid)
+        volume_id = naming.volume_id_of(connection_info)
+        if guest is not None and guest.is_running and volume_id in guest.volumes:
+            guest.sizes_bytes[volume_id] = size_bytes
+            self.world.save()
+
+    @faults.injectable
+    def swap(
+        self,
+        instance_uuid: str,
+        old: interface.ConnectionInfo,
+        new: interface.VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Remember on which volume the disk is; copying takes no time.
+
+        :raises nova_lite.exceptions.HypervisorError: it has no such disk, or the
+            new volume is not connected.
+        """
+        guest = self.world.guest(instance_uuid)
+        if not guest.is_running:
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
+        old_id = naming.volume_id_of(old)
+        if old_id not in guest.volumes:
+            raise exceptions.HypervisorError(reason=f"guest {instance_uuid} has no {old_id}")
+        destination = _connected(self.world, new, instance_uuid)
+        if guest.backed_by[old_id] != destination and not is_wanted():
+            raise exceptions.VolumeCopyStopped(device=guest.volumes[old_id], copied_percent=0)
+        guest.backed_by[old_id] = destination
+        self.world.save()
+
+    @faults.injectable
+    def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
+        """None is ever under way."""
+
+    @faults.injectable
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: interface.ConnectionInfo
+    ) -> bool:
+        """By the ids."""
+        guest = self.world.guest(instance_uuid)
+        return guest.backed_by.get(volume_id) == naming.connection_id_of(connection_info)
 
     @faults.injectable
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
@@ -433,6 +579,51 @@ class FakeHost(_Part, interface.HostOps):
         return identity.node_uuid(self._conf.state_path)
 
 
+class FakeInventory(_Part, interface.InventoryOps):
+    """The world, as it is."""
+
+    part = "inventory"
+
+    @faults.injectable
+    def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
+        """All guests, or one."""
+        return [
+            _counted(self.world, uuid, guest)
+            for uuid, guest in self.world.guests.items()
+            if instance_uuid in (None, uuid)
+        ]
+
+    @faults.injectable
+    def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
+        """The names of the files."""
+        return [
+            objects.InventoryFolder(
+                instance_uuid=uuid,
+                files=sorted(disks.values()),
+                leftovers=sorted(
+                    name for name in disks.values() if name.endswith(durable.TEMPORARY_SUFFIX)
+                ),
+            )
+            for uuid, disks in self.world.local_disks.items()
+            if instance_uuid in (None, uuid)
+        ]
+
+    @faults.injectable
+    def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
+        """As remembered."""
+        return [
+            objects.InventoryConnection(volume_id=volume_id, instance_uuid=user)
+            for volume_id, users in self.world.connected.items()
+            for user in users
+            if instance_uuid in (None, user)
+        ]
+
+    @faults.injectable
+    def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
+        """There is no Ceph."""
+        return []
+
+
 class FakeDriver:
     """The whole driver: an :class:`nova_lite.virt.interface.Driver`.
 
@@ -454,13 +645,40 @@ class FakeDriver:
         self.power = FakePower(self.world, self.faults)
         self.images: interface.ImageOps = FakeImages()
         self.disks = FakeDisks(self.world, self.faults)
+        self.snapshots = FakeSnapshots(conf, self.world, self.faults)
         self.volumes = FakeVolumes(conf, self.world, self.faults)
         self.consoles = FakeConsoles(self.world, self.faults)
         self.host = FakeHost(conf, self.world, self.faults)
+        self.inventory = FakeInventory(self.world, self.faults)
 
 
 def _info(instance_uuid: str, guest: FakeGuest) -> interface.GuestInfo:
     return interface.GuestInfo(instance_uuid, guest.name, guest.power_state)
+
+
+def _counted(world: World, instance_uuid: str, guest: FakeGuest) -> objects.InventoryGuest:
+    kept = world.local_disks.get(instance_uuid, {}).values()
+    config_drive = [naming.CONFIG_DRIVE] if instance_uuid in world.config_drives else []
+    local = [
+        objects.InventoryDisk(
+            device=target,
+            source=f"{instance_uuid}/{file_name}",
+            is_missing=file_name not in (*kept, *config_drive),
+        )
+        for target, file_name in guest.local_disks.items()
+    ]
+    volumes = [
+        objects.InventoryDisk(device=target, serial=volume_id, source=f"volume-{volume_id}")
+        for volume_id, target in guest.volumes.items()
+    ]
+    runs = guest.power_state in (states.PowerState.RUNNING, states.PowerState.PAUSED)
+    return objects.InventoryGuest(
+        instance_uuid=instance_uuid,
+        name=guest.name,
+        power_state=int(guest.power_state),
+        live=local + volumes if runs else None,
+        defined=local + [disk for disk in volumes if disk.serial not in guest.undefined],
+    )
 
 
 def _boot_order(
@@ -476,8 +694,11 @@ def _boot_order(
     return sorted(indices, key=lambda target: indices[target] or 0)
 
 
-def _require_connected(world: World, volume_id: str, instance_uuid: str) -> None:
-    if instance_uuid not in world.connected.get(volume_id, ()):
+def _connected(world: World, device: interface.VolumeDevice, instance_uuid: str) -> str:
+    """The id of a volume's connection, which must be there for the server."""
+    connection_id = naming.connection_id_of(device["connection_info"])
+    if instance_uuid not in world.connected.get(connection_id, ()):
         raise exceptions.HypervisorError(
-            reason=f"volume {volume_id} is not connected for {instance_uuid}"
+            reason=f"volume {connection_id} is not connected for {instance_uuid}"
         )
+    return connection_id

@@ -19,6 +19,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite.image import aging
 from nova_lite.virt import capabilities
+from nova_lite.volume import keys
 
 ConnectionInfo = dict[str, typing.Any]
 """Cinder's ``connection_info``: ``driver_volume_type``, ``data``, ``serial``."""
@@ -308,6 +309,69 @@ class DiskOps(abc.ABC):
         """UUIDs of servers that have anything on this host's storage."""
 
 
+@dataclasses.dataclass(frozen=True)
+class SnapshotFile:
+    """A copy of a disk that stands alone: it is based on no other file."""
+
+    path: str
+    disk_format: str
+    """In Glance's words: ``qcow2`` or ``raw``."""
+
+
+class SnapshotOps(abc.ABC):
+    """Copies of a server's local root disk as it is at one moment.
+
+    A snapshot goes by an id of the caller's. The order is :meth:`take`, then
+    :meth:`publish` or, if that has no way, :meth:`extract`; and :meth:`discard` in the
+    end, whatever happened.
+    """
+
+    @abc.abstractmethod
+    def take(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Fix what the disk holds now. A running guest goes on and may write.
+
+        The caller keeps a guest that is off from being started, and any guest
+        from being removed, until :meth:`discard`.
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
+        """
+
+    @abc.abstractmethod
+    def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
+        """Make the snapshot an image where the disk is stored, without copying it
+        through this host.
+
+        :returns: the location for Glance, or None if the storage has no such way.
+        """
+
+    @abc.abstractmethod
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Undo :meth:`publish`. Gone is success."""
+
+    @abc.abstractmethod
+    def extract(
+        self,
+        instance_uuid: str,
+        snapshot_id: str,
+        on_progress: collections.abc.Callable[[], object],
+    ) -> SnapshotFile:
+        """Wait until the snapshot is a file on this host that holds all of it.
+
+        :param on_progress: called now and then; what it raises ends the wait.
+        :raises nova_lite.exceptions.HypervisorError: the copy failed; with the
+            guest's end, for example.
+        """
+
+    @abc.abstractmethod
+    def discard(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Stop copying, and remove all that is left of the snapshot, except what was
+        published. Gone is success."""
+
+    @abc.abstractmethod
+    def list_snapshots(self) -> list[str]:
+        """Ids of the snapshots that have anything on this host's storage."""
+
+
 class VolumeOps(abc.ABC):
     """Volumes: the host's side of an attachment, and the guest's disk."""
 
@@ -316,9 +380,22 @@ class VolumeOps(abc.ABC):
         """This host's connector for Cinder (``host``, ``ip``, ``initiator``, ...)."""
 
     @abc.abstractmethod
-    def connect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+    def connect(
+        self,
+        connection_info: ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         """Prepare the host (log in, map, check the file) for a server, which is
-        recorded as a user of the connection. Connected is success."""
+        recorded as a user of the connection. Connected is success.
+
+        What the host finds out (``device_path``, ``multipath_id``) is added to
+        ``connection_info['data']``; the caller keeps it for the later calls.
+
+        :param encryption: of an encrypted volume. Without it a volume whose
+            ``data.encrypted`` is true is refused: no guest ever gets ciphertext.
+        :raises nova_lite.exceptions.InvalidVolume: no host of this kind can use it.
+        """
 
     @abc.abstractmethod
     def disconnect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
@@ -344,6 +421,50 @@ class VolumeOps(abc.ABC):
         the guest has let go. A guest without it is success.
 
         :raises nova_lite.exceptions.DeviceDetachRefused: the guest kept it.
+        """
+
+    @abc.abstractmethod
+    def extend(self, instance_uuid: str, connection_info: ConnectionInfo, size_bytes: int) -> None:
+        """The connected volume has grown to ``size_bytes``: have the host see it, and
+        the guest, if one runs and has it. Seen already is success.
+
+        :raises nova_lite.exceptions.HypervisorError: the guest's disk stays small.
+        """
+
+    @abc.abstractmethod
+    def swap(
+        self,
+        instance_uuid: str,
+        old: ConnectionInfo,
+        new: VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Move the running guest's disk from a volume to another one of the same size
+        or larger, both connected: its data are copied while the guest works, and the
+        guest goes on with the new one. Its disk keeps its name and its serial. A guest
+        that is on the new one already is success.
+
+        :param is_wanted: asked now and then; when it says no, the copy is given up.
+        :raises nova_lite.exceptions.VolumeCopyStopped: it was given up, and the guest
+            is on the old volume.
+        :raises nova_lite.exceptions.GuestNotFound: no such guest, or it does not run.
+        :raises nova_lite.exceptions.HypervisorError: the copy failed, likewise.
+        """
+
+    @abc.abstractmethod
+    def abandon_swap(self, instance_uuid: str, connection_info: ConnectionInfo) -> None:
+        """Give up a copy of :meth:`swap` that a dead process left under way for the
+        guest's disk of that (old) volume. None is success."""
+
+    @abc.abstractmethod
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: ConnectionInfo
+    ) -> bool:
+        """Whether the guest's disk with the serial ``volume_id`` has its data in the
+        volume of ``connection_info`` (after a :meth:`swap` that is another one).
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
         """
 
     @abc.abstractmethod
@@ -381,6 +502,33 @@ class HostOps(abc.ABC):
         """The stored identity of this compute node (survives a host rename)."""
 
 
+class InventoryOps(abc.ABC):
+    """What is here, whoever thinks otherwise: for audits. Nothing is changed, and
+    no connection information is told.
+
+    :raises nova_lite.exceptions.NovaLiteError: of every method: that part cannot
+        be read now.
+    """
+
+    @abc.abstractmethod
+    def guests(self, instance_uuid: str | None = None) -> list[objects.InventoryGuest]:
+        """The guests of this node, or one of them, with their disks both as they
+        run and as they are defined."""
+
+    @abc.abstractmethod
+    def folders(self, instance_uuid: str | None = None) -> list[objects.InventoryFolder]:
+        """What servers have in this host's own storage."""
+
+    @abc.abstractmethod
+    def connections(self, instance_uuid: str | None = None) -> list[objects.InventoryConnection]:
+        """The volumes this host is connected to, and for whom."""
+
+    @abc.abstractmethod
+    def images(self, instance_uuid: str | None = None) -> list[objects.InventoryImage]:
+        """Disks of servers in Ceph; of one server also its volumes, and who has
+        them open."""
+
+
 class Driver(typing.Protocol):
     """A whole driver: its parts and what they can do."""
 
@@ -405,6 +553,10 @@ class Driver(typing.Protocol):
         """Local disks."""
 
     @property
+    def snapshots(self) -> SnapshotOps:
+        """Copies of local root disks."""
+
+    @property
     def volumes(self) -> VolumeOps:
         """Volumes on the host and in guests."""
 
@@ -415,3 +567,7 @@ class Driver(typing.Protocol):
     @property
     def host(self) -> HostOps:
         """The host itself."""
+
+    @property
+    def inventory(self) -> InventoryOps:
+        """What is on the host."""

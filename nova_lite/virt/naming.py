@@ -30,6 +30,22 @@ def volume_id_of(connection_info: dict[str, typing.Any]) -> str:
     return str(volume_id)
 
 
+CONNECTED_AS = "connected_as"
+"""In connection_info: the id under which this host keeps the connection, if it is not
+the serial of the guest's disk."""
+
+
+def connection_id_of(connection_info: dict[str, typing.Any]) -> str:
+    """What a host keeps a connection by: the volume's id when it was connected.
+
+    A guest's disk that was moved to another volume keeps its serial, so of the two
+    the new one is kept by an id of its own.
+
+    :raises nova_lite.exceptions.InvalidVolume: the connection_info names none.
+    """
+    return str(connection_info.get(CONNECTED_AS) or volume_id_of(connection_info))
+
+
 def target_name(device_name: str) -> str:
     """``vdb`` of ``/dev/vdb``."""
     return device_name.removeprefix("/dev/")

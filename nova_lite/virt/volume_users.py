@@ -18,13 +18,17 @@ from nova_lite import locks
 
 DIRECTORY = "volume_users"
 """Below ``$state_path``."""
+_SUFFIX = ".json"
 
 
 class VolumeUsers:
-    """The record, and a lock a volume under which its host's side changes."""
+    """The record, and a lock a volume under which its host's side changes.
 
-    def __init__(self, state_path: str) -> None:
-        self._directory = pathlib.Path(state_path) / DIRECTORY
+    Of a mounted share the same is kept in another directory: which volumes use it.
+    """
+
+    def __init__(self, state_path: str, directory: str = DIRECTORY) -> None:
+        self._directory = pathlib.Path(state_path) / directory
         self._locks = locks.Locks()
 
     def of(self, volume_id: str) -> frozenset[str]:
@@ -33,6 +37,18 @@ class VolumeUsers:
             return frozenset(json.loads(self._path(volume_id).read_text()))
         except FileNotFoundError:
             return frozenset()
+
+    def all(self) -> dict[str, frozenset[str]]:
+        """UUIDs of the servers, by volume."""
+        if not self._directory.exists():
+            return {}
+        ids = [
+            urllib.parse.unquote(path.name.removesuffix(_SUFFIX))
+            for path in self._directory.iterdir()
+            if path.name.endswith(_SUFFIX)
+        ]
+        users = {volume_id: self.of(volume_id) for volume_id in sorted(ids)}
+        return {volume_id: found for volume_id, found in users.items() if found}
 
     @contextlib.contextmanager
     def joining(self, volume_id: str, instance_uuid: str) -> collections.abc.Iterator[None]:
@@ -62,4 +78,4 @@ class VolumeUsers:
             durable.remove(self._path(volume_id))
 
     def _path(self, volume_id: str) -> pathlib.Path:
-        return self._directory / f"{urllib.parse.quote(volume_id, safe='')}.json"
+        return self._directory / f"{urllib.parse.quote(volume_id, safe='')}{_SUFFIX}"

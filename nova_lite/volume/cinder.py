@@ -1,8 +1,8 @@
 """A typed client of Cinder v3.
 
 Every call carries the user's token and ours (:mod:`nova_lite.remote`). The
-microversion is chosen once a process from Cinder's version document: 3.69
-(``shared_targets`` may be null), 3.48 (``shared_targets``), 3.44 (attachments),
+microversion is chosen once a process from Cinder's version document: 3.71 (completing
+an extend), 3.69 (``shared_targets`` may be null), 3.48 (``shared_targets``), 3.44 (attachments),
 else 3.0 and the legacy calls only.
 """
 
@@ -20,10 +20,16 @@ from nova_lite import remote
 
 LOG = logging.getLogger(__name__)
 
-WANTED_VERSIONS = ((3, 69), (3, 48), (3, 44), (3, 0))
+WANTED_VERSIONS = ((3, 71), (3, 69), (3, 48), (3, 44), (3, 0))
 ATTACHMENTS_VERSION = (3, 44)
 RETRY_DELAY_S = 0.2
 TYPES_PAGE = 1000
+LIST_PAGE = 1000
+"""Cinder's own limit, unless its administrator has chosen a smaller one."""
+LIST_ATTEMPTS = 3
+
+# Of a volume that has been moved once, or never.
+_NOT_MIGRATING = frozenset({None, "", "none", "deleting", "error", "success"})
 
 # What an attachment says about itself beside the back end's data.
 _NOT_DATA = frozenset({"driver_volume_type", "attachment_id", "serial", "status"})
@@ -62,6 +68,51 @@ class Volume:
     name: str | None
     snapshot_id: str | None = None
     migration_status: str | None = None
+    """Shown to administrators only."""
+    project_id: str | None = None
+    """Told to administrators only."""
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    updated_at: str | None = None
+
+    @property
+    def is_migrating(self) -> bool:
+        """Whether Cinder moves it to another back end now."""
+        return self.migration_status not in _NOT_MIGRATING
+
+    def is_target_of(self, volume_id: str) -> bool:
+        """Whether Cinder made it to move that volume to."""
+        return self.migration_status == f"target:{volume_id}"
+
+    @property
+    def waits_for_extend(self) -> bool:
+        """Whether Cinder waits to hear how the growing of the guest's disk went."""
+        return self.status == "extending"
+
+    @property
+    def size_to_be_gib(self) -> int:
+        """Its size when an extend that is under way is through.
+
+        :raises nova_lite.exceptions.InvalidVolume: Cinder does not say.
+        """
+        if not self.waits_for_extend:
+            return self.size_gib
+        text = str(self.metadata.get("extend_new_size"))
+        if not text.isdecimal() or int(text) <= self.size_gib:
+            raise exceptions.InvalidVolume(
+                reason=f"volume {self.id} is extending, but to no size above {self.size_gib} GiB"
+            )
+        return int(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class VolumeEncryption:
+    """How a volume is encrypted. The key itself is the key manager's."""
+
+    key_id: str
+    provider: str
+    """``luks``, for example."""
+    control_location: str
+    """``front-end``: the host decrypts; ``back-end``: the storage does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +124,14 @@ class Snapshot:
     size_gib: int
     status: str
     name: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapshotQuota:
+    """How many snapshots a project may have (-1: any number) and has."""
+
+    limit: int
+    used: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +152,8 @@ class Attachment:
     status: str
     connection_info: dict[str, typing.Any] | None = dataclasses.field(repr=False)
     """``driver_volume_type`` and ``data``; None before a host is connected. Secret."""
+    attach_mode: str | None = None
+    """``rw`` or ``ro``; None before a host is connected."""
 
 
 class CinderClient:
@@ -120,16 +181,71 @@ class CinderClient:
         body = self._call(ctxt, "GET", f"/volumes/{volume_id}", _no_volume(volume_id))
         return _volume(body["volume"])
 
+    def get_encryption(
+        self, ctxt: context.RequestContext, volume_id: str
+    ) -> VolumeEncryption | None:
+        """How a volume is encrypted, or None if it is not."""
+        path = f"/volumes/{volume_id}/encryption"
+        body = self._call(ctxt, "GET", path, _no_volume(volume_id)) or {}
+        if not body.get("encryption_key_id"):
+            return None
+        return VolumeEncryption(
+            key_id=body["encryption_key_id"],
+            provider=str(body.get("provider")),
+            control_location=str(body.get("control_location")),
+        )
+
     def get_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> Snapshot:
         """One snapshot."""
         body = self._call(ctxt, "GET", f"/snapshots/{snapshot_id}", _no_snapshot(snapshot_id))
-        snapshot = body["snapshot"]
-        return Snapshot(
-            id=snapshot["id"],
-            volume_id=snapshot["volume_id"],
-            size_gib=int(snapshot["size"]),
-            status=snapshot["status"],
-            name=snapshot.get("name"),
+        return _snapshot(body["snapshot"])
+
+    def create_snapshot(
+        self,
+        ctxt: context.RequestContext,
+        volume_id: str,
+        *,
+        name: str,
+        metadata: dict[str, str],
+    ) -> Snapshot:
+        """Order a snapshot, also of a volume in use; it is ``creating`` for a while.
+
+        It belongs to the project of the request's token, as a volume does
+        (:meth:`create_volume`).
+        """
+        self._require_owner(ctxt, "a snapshot")
+        wanted = {"volume_id": volume_id, "force": True, "name": name, "metadata": metadata}
+        body = self._call(ctxt, "POST", "/snapshots", _no_volume(volume_id), {"snapshot": wanted})
+        return _snapshot(body["snapshot"])
+
+    def find_snapshots(
+        self, ctxt: context.RequestContext, metadata: dict[str, str]
+    ) -> list[Snapshot]:
+        """The snapshots that have all these metadata."""
+        # Older versions of Cinder pass the filter over: we look ourselves.
+        params = {"metadata": json.dumps(metadata)}
+        if ctxt.is_admin:
+            params["all_tenants"] = "1"
+        body = self._call(ctxt, "GET", "/snapshots/detail", _no_snapshot("any"), params=params)
+        return [
+            _snapshot(item)
+            for item in body["snapshots"]
+            if metadata.items() <= (item.get("metadata") or {}).items()
+        ]
+
+    def delete_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> None:
+        """Order a snapshot's deletion. Gone is success."""
+        try:
+            self._call(ctxt, "DELETE", f"/snapshots/{snapshot_id}", _no_snapshot(snapshot_id))
+        except exceptions.SnapshotNotFound:
+            LOG.debug("Snapshot %s is already gone", snapshot_id)
+
+    def snapshot_quota(self, ctxt: context.RequestContext) -> SnapshotQuota:
+        """How many snapshots the project of the request may have."""
+        body = self._call(ctxt, "GET", "/limits", _no_snapshot("any"))
+        absolute = body["limits"]["absolute"]
+        return SnapshotQuota(
+            limit=int(absolute["maxTotalSnapshots"]), used=int(absolute["totalSnapshotsUsed"])
         )
 
     def create_volume(
@@ -152,10 +268,7 @@ class CinderClient:
 
         :param size_gib: None takes the snapshot's size.
         """
-        if self._conf.cinder.auth_type == "keystone" and not ctxt.auth_token:
-            raise exceptions.RemoteServiceError(
-                service="Cinder", reason="a volume can only be ordered with its owner's token"
-            )
+        self._require_owner(ctxt, "a volume")
         volume = {
             "size": size_gib,
             "name": name,
@@ -178,6 +291,10 @@ class CinderClient:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
         return [_volume(item) for item in body["volumes"]]
+
+    def list_all_volumes(self, ctxt: context.RequestContext) -> list[Volume]:
+        """Every volume of every project; for administrators."""
+        return [_volume(item) for item in self._pages(ctxt, "/volumes/detail", "volumes")]
 
     def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """Order a volume's deletion."""
@@ -279,6 +396,13 @@ class CinderClient:
         body = self._call(ctxt, "GET", "/attachments/detail", _no_attachment("any"), params=params)
         return [_attachment(item) for item in body["attachments"]]
 
+    def list_all_attachments(self, ctxt: context.RequestContext) -> list[Attachment]:
+        """Every attachment of every project, without its connection information;
+        none where Cinder is too old to have any. For administrators."""
+        if not self.supports_attachments(ctxt):
+            return []
+        return [_attachment(item) for item in self._pages(ctxt, "/attachments", "attachments")]
+
     # Detaching, both flows
 
     def begin_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
@@ -288,6 +412,32 @@ class CinderClient:
     def roll_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """``detaching`` back to ``in-use``."""
         self._action(ctxt, volume_id, "os-roll_detaching")
+
+    # What Cinder waits for
+
+    def complete_extend(
+        self, ctxt: context.RequestContext, volume_id: str, *, failed: bool
+    ) -> None:
+        """``extending`` to ``in-use``, with the new size, or the old one if it
+        ``failed`` (3.71)."""
+        self._action(ctxt, volume_id, "os-extend_volume_completion", {"error": failed})
+
+    def complete_migration(
+        self, ctxt: context.RequestContext, volume_id: str, new_volume_id: str, *, failed: bool
+    ) -> str:
+        """The guest is on the new volume, or (``failed``) has stayed on the old one,
+        and Cinder removes the other.
+
+        :returns: the id under which the volume goes on: the old one, whose data is
+            where the new volume's was.
+        """
+        body = self._action(
+            ctxt,
+            volume_id,
+            "os-migrate_volume_completion",
+            {"new_volume": new_volume_id, "error": failed},
+        )
+        return str(body["save_volume_id"])
 
     # The legacy flow
 
@@ -331,6 +481,40 @@ class CinderClient:
         self._action(ctxt, volume_id, "os-detach", {"attachment_id": attachment_id})
 
     # How calls are made
+
+    def _require_owner(self, ctxt: context.RequestContext, what: str) -> None:
+        if self._conf.cinder.auth_type == "keystone" and not ctxt.auth_token:
+            raise exceptions.RemoteServiceError(
+                service="Cinder", reason=f"{what} can only be ordered with its owner's token"
+            )
+
+    def _pages(
+        self, ctxt: context.RequestContext, path: str, collection: str
+    ) -> list[dict[str, typing.Any]]:
+        """All items of a collection, oldest first: what is added meanwhile comes
+        last. Begins again when the item that a page ends with is gone."""
+        for attempt in range(1, LIST_ATTEMPTS + 1):
+            try:
+                return self._all_pages(ctxt, path, collection)
+            except (exceptions.NotFound, exceptions.InvalidVolume):
+                if attempt == LIST_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _all_pages(
+        self, ctxt: context.RequestContext, path: str, collection: str
+    ) -> list[dict[str, typing.Any]]:
+        params = {"all_tenants": "1", "limit": str(LIST_PAGE), "sort": "created_at:asc"}
+        found: list[dict[str, typing.Any]] = []
+        while True:
+            body = self._call(ctxt, "GET", path, _no_volume("any"), params=params)
+            items = body[collection]
+            if not items:
+                # A short page may be the administrator's limit, so only an empty
+                # one is the end: attachments have no link to the next page.
+                return found
+            found += items
+            params["marker"] = items[-1]["id"]
 
     def _action(
         self,
@@ -483,6 +667,19 @@ def _volume(body: dict[str, typing.Any]) -> Volume:
         name=body.get("name"),
         snapshot_id=body.get("snapshot_id"),
         migration_status=body.get("migration_status"),
+        project_id=body.get("os-vol-tenant-attr:tenant_id"),
+        metadata=dict(body.get("metadata") or {}),
+        updated_at=body.get("updated_at"),
+    )
+
+
+def _snapshot(body: dict[str, typing.Any]) -> Snapshot:
+    return Snapshot(
+        id=body["id"],
+        volume_id=body["volume_id"],
+        size_gib=int(body["size"]),
+        status=body["status"],
+        name=body.get("name"),
     )
 
 
@@ -501,4 +698,5 @@ def _attachment(body: dict[str, typing.Any]) -> Attachment:
         instance_uuid=body.get("instance"),
         status=body["status"],
         connection_info=connection_info,
+        attach_mode=body.get("attach_mode"),
     )

@@ -15,6 +15,7 @@ from nova_lite.volume import cinder
 from nova_lite.volume import flow_attachments
 from nova_lite.volume import flow_connections
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 
 Connector = dict[str, typing.Any]
 
@@ -72,6 +73,9 @@ def flow_for(
     bdm: objects.BlockDeviceMapping,
     client: cinder.CinderClient,
     volumes: host_side.HostVolumes | None = None,
+    volume_keys: keys.VolumeKeys | None = None,
+    *,
+    instance_host: str | None = None,
 ) -> AttachFlow:
     """The flow of a device: by attachment if it has an attachment id.
 
@@ -80,8 +84,10 @@ def flow_for(
 
     :param volumes: the driver's ``VolumeOps``; None where there is no host (the
         API reserves and releases only).
+    :param volume_keys: of encrypted volumes; without them none can be connected.
+    :param instance_host: the server's host, where that may be another one than this.
     """
     untouched = bdm.phase is None and bdm.connection_info is None
     if bdm.attachment_id or (untouched and client.supports_attachments(ctxt)):
-        return flow_attachments.AttachmentsFlow(client, volumes)
-    return flow_connections.ConnectionsFlow(client, volumes)
+        return flow_attachments.AttachmentsFlow(client, volumes, volume_keys)
+    return flow_connections.ConnectionsFlow(client, volumes, volume_keys, instance_host)

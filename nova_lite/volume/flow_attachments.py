@@ -9,14 +9,21 @@ from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector as seam
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 
 
 class AttachmentsFlow:
     """:class:`nova_lite.volume.flow.AttachFlow` with Cinder's attachments."""
 
-    def __init__(self, client: cinder.CinderClient, volumes: host_side.HostVolumes | None) -> None:
+    def __init__(
+        self,
+        client: cinder.CinderClient,
+        volumes: host_side.HostVolumes | None,
+        volume_keys: keys.VolumeKeys | None,
+    ) -> None:
         self._cinder = client
         self._volumes = volumes
+        self._keys = volume_keys
 
     def reserve(
         self,
@@ -44,7 +51,7 @@ class AttachmentsFlow:
     ) -> None:
         """Give the attachment this host's connector, and connect the host."""
         volume = self._cinder.get_volume(ctxt, bdm.volume_id)
-        host_side.refuse_encrypted(volume)
+        encryption = host_side.encryption_of(ctxt, self._cinder, self._keys, volume)
         with seam.guard_connection(volume):
             if host_side.must_export(bdm):
                 attachment = self._cinder.update_attachment(
@@ -56,7 +63,7 @@ class AttachmentsFlow:
                         reason=f"attachment {attachment.id} has no connection information",
                     )
                 host_side.record(bdm, attachment.connection_info, volume)
-            host_side.connect(self._volumes, bdm)
+            host_side.connect(self._volumes, bdm, encryption)
 
     def complete(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
         """Complete the attachment; a completed one stays as it is."""

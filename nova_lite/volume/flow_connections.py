@@ -16,6 +16,7 @@ from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector as seam
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 
 LOG = logging.getLogger(__name__)
 
@@ -23,9 +24,17 @@ LOG = logging.getLogger(__name__)
 class ConnectionsFlow:
     """:class:`nova_lite.volume.flow.AttachFlow` with Cinder's legacy calls."""
 
-    def __init__(self, client: cinder.CinderClient, volumes: host_side.HostVolumes | None) -> None:
+    def __init__(
+        self,
+        client: cinder.CinderClient,
+        volumes: host_side.HostVolumes | None,
+        volume_keys: keys.VolumeKeys | None = None,
+        instance_host: str | None = None,
+    ) -> None:
         self._cinder = client
         self._volumes = volumes
+        self._keys = volume_keys
+        self._instance_host = instance_host
 
     def reserve(
         self,
@@ -57,13 +66,13 @@ class ConnectionsFlow:
     ) -> None:
         """Initialise the connection, and connect the host."""
         volume = self._cinder.get_volume(ctxt, bdm.volume_id)
-        host_side.refuse_encrypted(volume)
+        encryption = host_side.encryption_of(ctxt, self._cinder, self._keys, volume)
         with seam.guard_connection(volume):
             if host_side.must_export(bdm):
                 info = self._export(ctxt, bdm, connector)
                 host_side.record(bdm, info | {"connector": connector}, volume)
             bdm.device_name = mountpoint
-            host_side.connect(self._volumes, bdm)
+            host_side.connect(self._volumes, bdm, encryption)
 
     def complete(self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping) -> None:
         """Attach the volume to the server; attached already is success."""
@@ -87,8 +96,9 @@ class ConnectionsFlow:
         try:
             volume = self._cinder.get_volume(ctxt, bdm.volume_id)
             info = host_side.connection_info_of(bdm)
-            if info and "connector" in info and not self._is_shared(bdm):
-                self._cinder.terminate_connection(ctxt, bdm.volume_id, info["connector"])
+            connector = self._connector_of(info) if info else None
+            if connector is not None and not self._is_shared(bdm):
+                self._cinder.terminate_connection(ctxt, bdm.volume_id, connector)
             use = _use_of(volume, bdm.instance_uuid)
             if use is not None:
                 self._cinder.detach_volume(ctxt, bdm.volume_id, use.attachment_id)
@@ -127,6 +137,11 @@ class ConnectionsFlow:
                 LOG.warning("Volume %s may still be exported: %s", bdm.volume_id, error)
             raise
 
+    def _connector_of(self, info: host_side.ConnectionInfo) -> dict[str, typing.Any] | None:
+        """The connector to terminate a connection with: of the host that has it."""
+        local = self._volumes.connector() if self._volumes is not None else None
+        return connector_of(info.get("connector"), local, self._instance_host)
+
     def _is_shared(self, bdm: objects.BlockDeviceMapping) -> bool:
         """Whether another server of this host needs the volume's export, which is
         one a host."""
@@ -138,6 +153,41 @@ class ConnectionsFlow:
         self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
     ) -> cinder.VolumeUse | None:
         return _use_of(self._cinder.get_volume(ctxt, bdm.volume_id), bdm.instance_uuid)
+
+
+def connector_of(
+    stashed: dict[str, typing.Any] | None,
+    local: dict[str, typing.Any] | None,
+    instance_host: str | None,
+) -> dict[str, typing.Any] | None:
+    """With which connector a connection must be terminated (S213; Nova's rule).
+
+    :param stashed: the one that it was initialised with, if that was kept.
+    :param local: this host's; None where there is no host.
+    :param instance_host: the server's host; None if it is this one.
+    :returns: None if the connection cannot be terminated from here.
+    """
+    stashed_host = (stashed or {}).get("host")
+    if local is None:
+        return stashed if instance_host in (None, stashed_host) else None
+    here = local.get("host")
+    if instance_host in (None, here):
+        return stashed if stashed_host == here else local
+    if stashed is None:
+        LOG.warning(
+            "The server is on %s and this host is %s, but the connector that its volume was "
+            "connected with was not kept; using this host's",
+            instance_host, here,
+        )  # fmt: skip
+        return local
+    if stashed_host != instance_host:
+        LOG.error(
+            "The server is on %s, this host is %s, and its volume was connected for %s; using "
+            "this host's connector",
+            instance_host, here, stashed_host,
+        )  # fmt: skip
+        return local
+    return stashed
 
 
 def _use_of(volume: cinder.Volume, instance_uuid: str) -> cinder.VolumeUse | None:

@@ -10,6 +10,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector
+from nova_lite.volume import keys
 
 LOG = logging.getLogger(__name__)
 
@@ -19,7 +20,15 @@ ConnectionInfo = dict[str, typing.Any]
 class HostVolumes(typing.Protocol):
     """What the flows need of the driver's ``VolumeOps``."""
 
-    def connect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
+    def connector(self) -> dict[str, typing.Any]:
+        """This host, for Cinder."""
+
+    def connect(
+        self,
+        connection_info: ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         """Prepare the host for a server. Connected is success."""
 
     def disconnect(self, connection_info: ConnectionInfo, instance_uuid: str) -> None:
@@ -34,6 +43,13 @@ def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None
     if not bdm.connection_info:
         return None
     return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
+
+
+def serial_of(bdm: objects.BlockDeviceMapping) -> str:
+    """The serial of the guest's disk: the volume's id, unless the volume has got
+    another one since the guest has it."""
+    info = connection_info_of(bdm) or {}
+    return str(info.get("serial") or bdm.volume_id)
 
 
 def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> ConnectionInfo:
@@ -53,23 +69,31 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
 def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: cinder.Volume) -> None:
     """Keep Cinder's answer, :func:`completed`, in the mapping. Phase ``connected``.
 
-    That several servers may have the volume is kept too, under the name and in the
-    place that Nova keeps it: the guest's disk is made accordingly.
+    What the guest's disk is made by is kept too, where Nova keeps it: whether several
+    servers may have the volume, and whether it is encrypted.
     """
     info = completed(bdm, info)
+    # The data may not say so, or say so of what the storage decrypts by itself.
+    info["data"]["encrypted"] = volume.encrypted
     if volume.multiattach:
         info["multiattach"] = True
     bdm.connection_info = json.dumps(info)
     bdm.phase = states.DevicePhase.CONNECTED.value
 
 
-def connect(volumes: HostVolumes | None, bdm: objects.BlockDeviceMapping) -> None:
-    """Connect the host; if that fails, clean the host up and raise."""
+def connect(
+    volumes: HostVolumes | None,
+    bdm: objects.BlockDeviceMapping,
+    encryption: keys.Encryption | None,
+) -> None:
+    """Connect the host, and keep what it found; if that fails, clean the host up
+    and raise."""
     info = connection_info_of(bdm)
     if volumes is None or info is None:
         raise AssertionError("connecting needs a host and connection information")
     try:
-        volumes.connect(info, bdm.instance_uuid)
+        volumes.connect(info, bdm.instance_uuid, encryption)
+        bdm.connection_info = json.dumps(info)
     except Exception:
         try:
             volumes.disconnect(info, bdm.instance_uuid)
@@ -114,15 +138,26 @@ def _disconnect_guarded(
         volumes.disconnect(info, bdm.instance_uuid)
 
 
-def refuse_encrypted(volume: cinder.Volume) -> None:
-    """Never give a guest the ciphertext of an encrypted volume (CVE-2017-18191).
+def encryption_of(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    volume_keys: keys.VolumeKeys | None,
+    volume: cinder.Volume,
+) -> keys.Encryption | None:
+    """What opens the volume if it is encrypted, asked for whenever a host is
+    connected (S201): no guest is ever given ciphertext (CVE-2017-18191).
 
-    :raises nova_lite.exceptions.InvalidVolume: it is encrypted.
+    :raises nova_lite.exceptions.InvalidVolume: nobody knows how to open it.
+    :raises nova_lite.exceptions.RemoteServiceError: the key cannot be had.
     """
-    if volume.encrypted:
+    if not volume.encrypted:
+        return None
+    found = client.get_encryption(ctxt, volume.id)
+    if found is None or found.control_location != "front-end" or volume_keys is None:
         raise exceptions.InvalidVolume(
-            reason=f"volume {volume.id} is encrypted, and this host cannot open it"
+            reason=f"volume {volume.id} is encrypted in a way that hosts do not open"
         )
+    return keys.Encryption(found.provider, volume_keys.passphrase(ctxt, found.key_id))
 
 
 def must_export(bdm: objects.BlockDeviceMapping) -> bool:

@@ -10,6 +10,7 @@ from nova_lite.volume import cinder
 from nova_lite.volume import creation
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
+from nova_lite.volume import swapping
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ def release_all(
         except exceptions.NovaLiteError as error:
             name = device.volume_id or f"of device {device.uuid}"
             LOG.warning("Volume %s is left behind: %s", name, error.message)
-            left.append(f"volume {name}: {error.message}")
+            # Audits look for these words in the journal.
+            fate = ", which was to be deleted" if device.delete_on_termination else ""
+            left.append(f"volume {name}{fate}: {error.message}")
     return left
 
 
@@ -63,21 +66,44 @@ def release(
     volumes: host_side.HostVolumes | None,
     *,
     keep: bool = False,
+    instance_host: str | None = None,
 ) -> None:
-    """Disconnect, release and, where asked for, delete one volume. What is
-    gone already is success.
+    """Disconnect, release and, where asked for, delete one volume, and release the
+    other one if they were being swapped. What is gone already is success.
 
     :param keep: do not delete it whatever the device says: the server never
         had it.
+    :param instance_host: the server's host, where that may be another one than this.
     :raises nova_lite.exceptions.NovaLiteError: Cinder or the host refuses.
     """
-    way = flow.flow_for(ctxt, device, client, volumes)
-    if volumes is not None:
+    way = flow.flow_for(ctxt, device, client, volumes, instance_host=instance_host)
+    other = swapping.other_of(device)
+    if other is not None:
+        release_by(way, ctxt, other, disconnect=volumes is not None)
+        swapping.forget(device)
+    release_by(way, ctxt, device, disconnect=volumes is not None)
+    if device.delete_on_termination and not keep:
+        try:
+            client.delete_volume(ctxt, device.volume_id)
+        except exceptions.VolumeNotFound:
+            LOG.info("Volume %s is gone already", device.volume_id)
+
+
+def release_by(
+    way: flow.AttachFlow,
+    ctxt: context.RequestContext,
+    device: objects.BlockDeviceMapping,
+    *,
+    disconnect: bool,
+) -> None:
+    """Disconnect this host, if that is wanted, and give one volume back to Cinder.
+
+    :raises nova_lite.exceptions.NovaLiteError: Cinder or the host refuses.
+    """
+    if disconnect:
         way.disconnect(ctxt, device)
     try:
         way.release(ctxt, device)
-        if device.delete_on_termination and not keep:
-            client.delete_volume(ctxt, device.volume_id)
     except exceptions.VolumeNotFound:
         LOG.info("Volume %s is gone already", device.volume_id)
 

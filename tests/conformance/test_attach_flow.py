@@ -19,6 +19,7 @@ from nova_lite.volume import cinder as cinder_module
 from nova_lite.volume import creation
 from nova_lite.volume import flow as flow_module
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 from tests.fixtures import embedded
 
 CONNECTOR = {"host": "h1", "ip": "127.0.0.1", "multipath": False}
@@ -40,7 +41,15 @@ class Host:
         self.connected: dict[str, set[str]] = {}
         self.breaks = False
 
-    def connect(self, connection_info: host_side.ConnectionInfo, instance_uuid: str) -> None:
+    def connector(self) -> dict[str, typing.Any]:
+        return CONNECTOR
+
+    def connect(
+        self,
+        connection_info: host_side.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
         self.connected.setdefault(connection_info["serial"], set()).add(instance_uuid)
         if self.breaks:
             raise OSError("the path went away half-way")

@@ -20,6 +20,7 @@ def test_driver_has_every_part(lab):
         "guests": interface.GuestOps,
         "power": interface.PowerOps,
         "images": interface.ImageOps,
+        "snapshots": interface.SnapshotOps,
         "disks": interface.DiskOps,
         "volumes": interface.VolumeOps,
         "consoles": interface.ConsoleOps,

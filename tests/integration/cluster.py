@@ -353,8 +353,13 @@ class Cluster:
         """Lose what waits in a queue."""
         self.services.rabbitmq("purge_queue", "-p", self.name, queue)
 
-    def manage(self, *words: str) -> str:
-        """Run nova-lite-manage; its output."""
+    @property
+    def config_files(self) -> list[str]:
+        """What the daemons are configured by."""
+        return [str(file) for file in self._files]
+
+    def manage(self, *words: str, status: int = 0) -> str:
+        """Run nova-lite-manage, which must end with ``status``; its output."""
         done = subprocess.run(
             [*self._argv("manage"), *words],
             cwd=CHECKOUT,
@@ -363,7 +368,9 @@ class Cluster:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"nova-lite-manage {words}: {done.stdout}{done.stderr}"
+        assert done.returncode == status, (
+            f"nova-lite-manage {words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return done.stdout
 
     def _argv(self, name: str) -> list[str]:

@@ -5,6 +5,7 @@ really is, the guest says on its console: name, serial, size, file system.
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -81,6 +82,12 @@ class Console:
         (line,) = self.wait(rf"marker {name} read (\S+) wrote (\S+)")
         return line[1], line[2]
 
+    def payload(self, name: str) -> tuple[str, str, str]:
+        """The checksum that was on a disk (or ``-``), whether its data are ``intact``,
+        and the checksum of what this boot wrote."""
+        (line,) = self.wait(rf"payload {name} read (\S+) (\S+) wrote (\S+)")
+        return line[1], line[2], line[3]
+
 
 class Lab:
     """The cluster, its client, and what all tests start from."""
@@ -138,6 +145,10 @@ class Lab:
         server = self.cluster.wait_settled(server_id, GUEST_TIMEOUT_S)
         assert server["status"] == "ACTIVE", server.get("fault")
 
+    def wait_active_or_off(self, server_id: str) -> None:
+        server = self.cluster.wait_settled(server_id, GUEST_TIMEOUT_S)
+        assert server["status"] in ("ACTIVE", "SHUTOFF"), server.get("fault")
+
     def volume(self, name: str, *words: str, size_gib: int = 1) -> str:
         """``openstack volume create``; the id of the volume, which is available."""
         size = ("--size", str(size_gib)) if "--snapshot" not in words else ()
@@ -191,10 +202,15 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(
-    services: clusters.Services, tmp_path_factory: pytest.TempPathFactory
-) -> collections.abc.Iterator[Lab]:
+def lab(services: clusters.Services) -> collections.abc.Iterator[Lab]:
     """One cluster for all tests here; each leaves nothing behind."""
+    with new_lab(services) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def new_lab(services: clusters.Services) -> collections.abc.Iterator[Lab]:
+    """A cluster whose servers are deleted in the end."""
     if subprocess.run(
         ["virsh", "-c", "qemu:///system", "version"], capture_output=True, timeout=30
     ).returncode:

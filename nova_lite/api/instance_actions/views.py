@@ -4,7 +4,10 @@ import dataclasses
 import datetime
 import typing
 
+from oslo_utils import timeutils
+
 from nova_lite import objects
+from nova_lite import transitions
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import timestamps
@@ -42,17 +45,29 @@ class Shown:
 def action(version: microversion.Version, operation: objects.Operation) -> View:
     """An item of the list."""
     view: View = {
-        "action": operation.action,
+        "action": transitions.TABLE[operation.action].name,
         "instance_uuid": operation.instance_uuid,
         "request_id": operation.request_id,
         "user_id": operation.user_id,
         "project_id": operation.project_id,
         "start_time": timestamps.precise(operation.started_at),
-        "message": operation.message,
+        "message": operation.message or _progress(operation),
     }
     if version >= microversion.PAGED_ACTIONS:
         view["updated_at"] = timestamps.precise(changed_at(operation))
     return view
+
+
+def _progress(operation: objects.Operation) -> str | None:
+    """How far an action is that is under way, if its steps are known (D1)."""
+    transition = transitions.TABLE.get(operation.action)
+    if operation.status != "running" or transition is None:
+        return None
+    if operation.step not in transition.steps:
+        return None
+    number = transition.steps.index(operation.step) + 1
+    waited_s = int((timeutils.utcnow() - operation.started_at).total_seconds())
+    return f"Step {number} of {len(transition.steps)}: {operation.step}, after {waited_s} s"
 
 
 def changed_at(operation: objects.Operation) -> datetime.datetime:

@@ -7,6 +7,7 @@ from nova_lite import exceptions
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import validation
+from nova_lite.api.servers import create_image
 from nova_lite.api.servers import delete as deletion
 from nova_lite.api.servers import load
 from nova_lite.api.servers import policy
@@ -96,6 +97,7 @@ def _set_lock(req: request.Request, server_id: str, **fields: typing.Any) -> Non
 ACTIONS: dict[str, Action] = {
     "os-getConsoleOutput": console_output,
     "forceDelete": force_delete,
+    "createImage": create_image.create_image,
     "os-stop": power.stop,
     "os-start": power.start,
     "lock": lock,

@@ -260,6 +260,12 @@ def _instance(
     if count > 1:
         name = f"{name}-{index + 1}"
     system_metadata: dict[str, typing.Any] = {"image_properties": _shown_properties(source.image)}
+    # Who made a server is told by its images.
+    system_metadata["owner"] = {
+        "owner_user_name": req.ctxt.user_name,
+        "owner_project_name": req.ctxt.project_name,
+        "boot_roles": ",".join(req.ctxt.roles),
+    }
     if destination.availability_zone:
         system_metadata["pinned_zone"] = destination.availability_zone
     return objects.Instance(

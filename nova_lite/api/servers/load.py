@@ -73,7 +73,9 @@ def _check_id(server_id: str) -> None:
 
 
 def _is_visible(req: request.Request, project_id: str) -> bool:
-    return bool(req.ctxt.is_admin or req.ctxt.project_id == project_id)
+    # What a service may do to servers of others, its policies say.
+    is_trusted = req.ctxt.is_admin or "service" in req.ctxt.roles
+    return bool(is_trusted or req.ctxt.project_id == project_id)
 
 
 def _record_in_cell(req: request.Request, server_id: str) -> listing.Server | None:

@@ -16,6 +16,8 @@ REQUEST_DESTINATION = "compute:servers:create:requested_destination"
 CREATE_ATTACH_VOLUME = "servers:create:attach_volume"
 CREATE_ATTACH_NETWORK = "servers:create:attach_network"
 ZERO_DISK = "servers:create:zero_disk_flavor"
+CREATE_IMAGE = "servers:create_image"
+CREATE_IMAGE_OF_VOLUMES = "servers:create_image:allow_volume_backed"
 UPDATE = "servers:update"
 DELETE = "servers:delete"
 FORCE_DELETE = "os-deferred-delete:force"
@@ -100,6 +102,15 @@ RULES = [
         policy.MEMBER,
         "Read a server's console",
         f"{_ACTION} (os-getConsoleOutput)",
+    ),
+    policy.rule(
+        CREATE_IMAGE, policy.MEMBER, "Make an image of a server", f"{_ACTION} (createImage)"
+    ),
+    policy.rule(
+        CREATE_IMAGE_OF_VOLUMES,
+        policy.MEMBER,
+        "Make an image of a server that boots from a volume",
+        f"{_ACTION} (createImage)",
     ),
     policy.rule(STOP, policy.MEMBER, "Stop a server", f"{_ACTION} (os-stop)"),
     policy.rule(START, policy.MEMBER, "Start a server", f"{_ACTION} (os-start)"),

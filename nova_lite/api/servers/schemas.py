@@ -263,6 +263,21 @@ CONSOLE_OUTPUT = validation.Schemas(
     )
 )
 
+CREATE_IMAGE = validation.Schemas(
+    (
+        "2.1",
+        None,
+        obj(
+            {
+                "createImage": obj(
+                    {"name": validation.NAME, "metadata": validation.METADATA}, ["name"]
+                )
+            },
+            ["createImage"],
+        ),
+    )
+)
+
 # The action's value means nothing, and clients send null, {} or anything.
 STOP = validation.Schemas(("2.1", None, obj({"os-stop": {}}, ["os-stop"])))
 START = validation.Schemas(("2.1", None, obj({"os-start": {}}, ["os-start"])))

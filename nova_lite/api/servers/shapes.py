@@ -265,3 +265,8 @@ PLANNED = validation.Schemas(
         ),
     )
 )
+
+IMAGE_CREATED = validation.Schemas(
+    ("2.1", "2.44", NULL), ("2.45", None, exact({"image_id": UUID}))
+)
+"""``createImage``: an address in the header, or an id in the body."""

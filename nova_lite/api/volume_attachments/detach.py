@@ -5,7 +5,6 @@ while the first one is under way is harmless: 202.
 """
 
 from nova_lite import exceptions
-from nova_lite import objects
 from nova_lite import revert
 from nova_lite import states
 from nova_lite import transitions
@@ -14,6 +13,7 @@ from nova_lite.api import validation
 from nova_lite.api.servers import load
 from nova_lite.api.servers import placement
 from nova_lite.api.shapes import NOTHING
+from nova_lite.api.volume_attachments import busy
 from nova_lite.api.volume_attachments import handlers
 from nova_lite.api.volume_attachments import policy
 from nova_lite.db.queries import operations
@@ -28,9 +28,15 @@ def delete(req: request.Request, server_id: str, volume_id: str) -> request.Resp
     device = handlers.load_device(req, server_id, volume_id)
     if device.is_root:
         raise exceptions.InvalidInput("Cannot detach a root device volume")
-    if _is_detaching(req, device):
+    doing = busy.with_volume(req, device)
+    if transitions.DETACH_VOLUME.action in doing:
         return request.ACCEPTED
     transitions.DETACH_VOLUME.check(instance)
+    if transitions.SWAP_VOLUME.action in doing:
+        raise exceptions.Conflict(
+            reason=f"Volume {volume_id} of instance {server_id} is being moved to another back "
+            "end; detach it when that is done."
+        )
     if device.phase in _NOT_YET:
         raise exceptions.Conflict(
             reason=f"Volume {volume_id} is still being attached to instance {server_id}; detach "
@@ -64,15 +70,3 @@ _NOT_YET = (
 )
 # An earlier detach failed half-way: Cinder knows of it already.
 _BEGUN = (states.DevicePhase.UNPLUGGING, states.DevicePhase.DISCONNECTED)
-
-
-def _is_detaching(req: request.Request, device: objects.BlockDeviceMapping) -> bool:
-    """Whether an earlier DELETE is at it."""
-    with req.database.cell.read() as tx:
-        journal = operations.list_for_instance(tx, device.instance_uuid)
-    return any(
-        operation.action == transitions.DETACH_VOLUME.action
-        and operation.status == states.OperationStatus.RUNNING
-        and operation.arguments.get("volume_id") == device.volume_id
-        for operation in journal
-    )

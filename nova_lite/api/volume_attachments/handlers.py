@@ -18,6 +18,7 @@ from nova_lite.api.servers import load
 from nova_lite.api.shapes import NOTHING
 from nova_lite.api.volume_attachments import policy
 from nova_lite.api.volume_attachments import schemas
+from nova_lite.api.volume_attachments import swap
 from nova_lite.api.volume_attachments import views
 from nova_lite.db.queries import block_devices
 
@@ -49,11 +50,8 @@ def show(req: request.Request, server_id: str, volume_id: str) -> dict[str, typi
 
 @validation.answers({202: NOTHING})
 def update(req: request.Request, server_id: str, volume_id: str) -> request.Response:
-    """``PUT …/os-volume_attachments/{volume_id}``: only delete_on_termination.
-
-    Another volume in its place (swap) is Cinder's own call while it migrates
-    one; there is no such migration here, so it is 409 for everybody.
-    """
+    """``PUT …/os-volume_attachments/{volume_id}``: delete_on_termination, or
+    another volume in its place (:mod:`.swap`)."""
     server = load.record(req, server_id)
     body = req.body(schemas.UPDATE)["volumeAttachment"]
     is_swap = body["volumeId"] != volume_id or req.version < microversion.UPDATE_ATTACHMENT
@@ -61,17 +59,12 @@ def update(req: request.Request, server_id: str, volume_id: str) -> request.Resp
     load.refuse_locked(req, server)
     device = load_device(req, server_id, volume_id)
     if is_swap:
-        raise exceptions.Conflict(
-            reason=f"Volume {volume_id} is not being migrated by Cinder, so it cannot be swapped. "
-            "Detach it and attach the other volume instead."
-        )
+        return swap.swap(req, device, body["volumeId"])
     _refuse_changes(body, device)
     if "delete_on_termination" in body:
-        device.delete_on_termination = strutils.bool_from_string(
-            body["delete_on_termination"], strict=True
-        )
+        value = strutils.bool_from_string(body["delete_on_termination"], strict=True)
         with req.database.cell.read() as tx:
-            block_devices.save(tx, [device])
+            block_devices.set_delete_on_termination(tx, device.uuid, value)
     return request.ACCEPTED
 
 

@@ -10,6 +10,9 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
 
     If the guest will not let go, the volume stays in-use and the action says so.
     """
+    if not task.devices:
+        # An earlier one was quicker.
+        return
     (device,) = task.devices
     types.volume_of(device, host).detach(task)
     task.removed_devices.append(device.uuid)

@@ -194,7 +194,7 @@ def get_for_consumer(tx: session.Connection, consumer_uuid: str) -> list[Allocat
         .where(_ALLOCATIONS.c.consumer_uuid == consumer_uuid)
         .order_by(_ALLOCATIONS.c.id)
     )
-    return [_to_allocation(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 def audit(tx: session.Connection) -> Audit:
@@ -208,19 +208,33 @@ def repair(tx: session.Connection) -> Audit:
 
     :returns: what was wrong.
     """
-    # Claims that are under way have their row in already or wait for the
-    # node: either way they are counted once.
-    tx.execute(sa.select(_NODES.c.id).order_by(_NODES.c.id).with_for_update()).all()
+    _wait_for_claims(tx)
     found = audit(tx)
     for orphan in found.orphans:
         release(tx, orphan.consumer_uuid, orphan.node_uuid)
+    _write_sums(tx)
+    return found
+
+
+def recount(tx: session.Connection) -> None:
+    """Make every count the sum of its allocations. Call it in a transaction."""
+    _wait_for_claims(tx)
+    _write_sums(tx)
+
+
+def _wait_for_claims(tx: session.Connection) -> None:
+    """Claims that are under way have their row in already or wait for the node:
+    either way they are counted once."""
+    tx.execute(sa.select(_NODES.c.id).order_by(_NODES.c.id).with_for_update()).all()
+
+
+def _write_sums(tx: session.Connection) -> None:
     for drift in _drifts(tx):
         tx.execute(
             sa.update(_NODES)
             .where(_NODES.c.uuid == drift.node_uuid)
             .values({f"{drift.resource}_used": drift.allocated})
         )
-    return found
 
 
 def _drifts(tx: session.Connection) -> collections.abc.Iterator[Drift]:
@@ -274,10 +288,11 @@ def _delete(tx: session.Connection, condition: sa.ColumnElement[bool]) -> list[A
         # MySQL proper.
         rows = tx.execute(sa.select(_ALLOCATIONS).where(condition).with_for_update()).all()
         tx.execute(delete)
-    return [_to_allocation(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
-def _to_allocation(row: sa.Row[typing.Any]) -> Allocation:
+def of_row(row: sa.Row[typing.Any]) -> Allocation:
+    """A row of all columns."""
     return Allocation(
         row.consumer_uuid,
         row.node_uuid,

@@ -11,6 +11,7 @@ from nova_lite.db.models import cell
 
 _table = cell.block_device_mapping
 _COLUMNS = [column.name for column in _table.columns if column.name != "id"]
+_NOT_SAVED = frozenset({"uuid", "instance_uuid", "delete_on_termination"})
 
 
 def list_for_instances(
@@ -76,16 +77,25 @@ def save(
     connection: session.Connection,
     devices: collections.abc.Iterable[objects.BlockDeviceMapping],
 ) -> None:
-    """Write the present values of mappings that exist (one statement)."""
+    """Write the present values of mappings that exist (one statement), but
+    for what users may change meanwhile (:func:`set_delete_on_termination`)."""
     rows = [{f"p_{name}": value for name, value in _values(device).items()} for device in devices]
     if not rows:
         return
-    changing = [name for name in _COLUMNS if name not in ("uuid", "instance_uuid")]
+    changing = [name for name in _COLUMNS if name not in _NOT_SAVED]
     connection.execute(
         _table.update()
         .where(_table.c.uuid == sa.bindparam("p_uuid"))
         .values({name: sa.bindparam(f"p_{name}") for name in changing}),
         rows,
+    )
+
+
+def set_delete_on_termination(connection: session.Connection, uuid: str, value: bool) -> None:
+    """Say whether a volume is deleted with its server. Nothing else is written: a
+    host may be working on the device."""
+    connection.execute(
+        _table.update().where(_table.c.uuid == uuid).values(delete_on_termination=value)
     )
 
 

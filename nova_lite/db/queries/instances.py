@@ -28,6 +28,16 @@ def get(connection: session.Connection, instance_uuid: str) -> objects.Instance:
     return from_row(row)
 
 
+def get_many(
+    connection: session.Connection, instance_uuids: collections.abc.Collection[str]
+) -> dict[str, objects.Instance]:
+    """Those of the servers that are not deleted, by UUID."""
+    rows = connection.execute(
+        _table.select().where(_table.c.uuid.in_(instance_uuids), _table.c.deleted.is_(False))
+    )
+    return {row.uuid: from_row(row) for row in rows}
+
+
 def list_on_host(connection: session.Connection, host: str) -> list[objects.Instance]:
     """Every server that lives, or is being built, on a host."""
     rows = connection.execute(

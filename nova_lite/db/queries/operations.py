@@ -62,7 +62,7 @@ def start(
         instance,
         operation.id if transition.takes_task_state else None,
         transition.doing[0] if transition.takes_task_state else None,
-        always=is_delete,
+        always=transition.is_always_allowed,
     )
     if not taken:
         raise exceptions.InstanceInvalidState(
@@ -217,6 +217,17 @@ def finish(
     _insert_steps(connection, operation.id, steps)
 
 
+def give_up(connection: session.Connection, operation: objects.Operation, message: str) -> None:
+    """Close the entry of an operation that never began, and let go of the server's
+    task: the server is as it was.
+
+    :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+    """
+    finish(connection, operation, states.OperationStatus.ERROR, message=message)
+    if transitions.TABLE[operation.action].takes_task_state:
+        own_task(connection, operation, task_state=None, operation_id=None)
+
+
 def add_steps(
     connection: session.Connection,
     operation: objects.Operation,
@@ -282,6 +293,17 @@ def list_for_instance(
         _actions.select()
         .where(_actions.c.instance_uuid == instance_uuid)
         .order_by(_actions.c.started_at.desc(), _actions.c.id.desc())
+    )
+    return [_from_row(row) for row in rows]
+
+
+def list_running(connection: session.Connection, instance_uuid: str) -> list[objects.Operation]:
+    """What is under way for a server, without steps."""
+    rows = connection.execute(
+        _actions.select().where(
+            _actions.c.instance_uuid == instance_uuid,
+            _actions.c.status == str(states.OperationStatus.RUNNING),
+        )
     )
     return [_from_row(row) for row in rows]
 

@@ -47,6 +47,19 @@ def _translated(error: typing.Any) -> exceptions.NovaLiteError:
     return exceptions.HypervisorError(reason=str(error), code=code)
 
 
+class CopyProgress(typing.NamedTuple):
+    """How far the copy of a disk is, in whatever unit."""
+
+    done: int
+    total: int
+    """0 while it is not known."""
+
+    @property
+    def percent(self) -> int:
+        """Whole percents; 100 is "all but what the guest writes just now"."""
+        return 100 * self.done // self.total if self.total else 0
+
+
 class Guest:
     """A defined domain. Names and UUIDs are kept by libvirt's client: free."""
 
@@ -155,6 +168,86 @@ class Guest:
     def forget(self, alias: str) -> None:
         """Take a device out of the definition."""
         call(self._domain.detachDeviceAlias, alias, _scope(live=False, persistent=True))
+
+    def begin_backup(self, wanted: xml.Backup) -> None:
+        """Have QEMU begin to copy a disk of the running guest, as it is now."""
+        call(self._domain.backupBegin, wanted.to_xml(), None, 0)
+
+    def backup(self) -> xml.Backup | None:
+        """The copy under way, or None."""
+        import libvirt
+
+        try:
+            return xml.Backup.from_xml(call(self._domain.backupGetXMLDesc, 0))
+        except exceptions.HypervisorError as error:
+            if error.facts.get("code") in (
+                libvirt.VIR_ERR_NO_DOMAIN_BACKUP,
+                libvirt.VIR_ERR_OPERATION_INVALID,
+            ):
+                # None runs, or the guest does not.
+                return None
+            raise
+
+    def abort_job(self) -> None:
+        """Stop the job under way; it may be over meanwhile."""
+        import libvirt
+
+        try:
+            call(self._domain.abortJob)
+        except exceptions.HypervisorError as error:
+            if error.facts.get("code") != libvirt.VIR_ERR_OPERATION_INVALID:
+                raise
+
+    def require_completed_job(self) -> None:
+        """:raises nova_lite.exceptions.HypervisorError: the last job did not succeed,
+        or nobody knows: the guest does not run any more."""
+        import libvirt
+
+        ended = call(self._domain.jobStats, libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        if ended.get("type") != libvirt.VIR_DOMAIN_JOB_COMPLETED:
+            reason = ended.get(libvirt.VIR_DOMAIN_JOB_ERRMSG) or "it was stopped"
+            raise exceptions.HypervisorError(reason=f"the job on {self.uuid} failed: {reason}")
+
+    def resize_disk(self, target: str, size_bytes: int) -> None:
+        """Have the running guest see another size of a disk."""
+        import libvirt
+
+        call(self._domain.blockResize, target, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+
+    def start_copy(self, target: str, destination: xml.Disk) -> None:
+        """Begin to copy a disk of the running guest to where ``destination`` is, which
+        exists; what the guest writes meanwhile goes there too."""
+        import libvirt
+
+        flags = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT
+        # Else libvirt refuses it for guests that have a definition.
+        flags |= libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
+        call(self._domain.blockCopy, target, destination.to_xml(), {}, flags)
+
+    def copy_progress(self, target: str) -> CopyProgress | None:
+        """How far the copy of a disk is; None if there is none."""
+        found = call(self._domain.blockJobInfo, target, 0)
+        return CopyProgress(found["cur"], found["end"]) if found else None
+
+    def end_copy(self, target: str, *, pivot: bool) -> bool:
+        """End the copy of a disk: ``pivot`` to the copy, or stay on the disk.
+
+        :returns: False if it is too early for a pivot.
+        """
+        import libvirt
+
+        flags = libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT if pivot else 0
+        try:
+            call(self._domain.blockJobAbort, target, flags)
+        except exceptions.HypervisorError as error:
+            if pivot and error.facts.get("code") == libvirt.VIR_ERR_BLOCK_COPY_ACTIVE:
+                return False
+            raise
+        return True
+
+    def redefine_disk(self, disk: xml.Disk) -> None:
+        """Change the disk of that target in the definition."""
+        call(self._domain.updateDeviceFlags, disk.to_xml(), _scope(live=False, persistent=True))
 
 
 def _scope(*, live: bool, persistent: bool) -> int:

@@ -15,6 +15,7 @@ from nova_lite.virt.libvirt.disks import cachemode
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import plan
 from nova_lite.virt.libvirt.disks import storage
+from nova_lite.virt.libvirt.volumes import registry
 from nova_lite.virt.libvirt.volumes import transports
 
 _CDROM_BUSES = ("scsi", "sata")
@@ -29,8 +30,10 @@ class GuestBuilder:
         node_uuid: str,
         virt_type: collections.abc.Callable[[], str],
         disks: storage.Storage,
+        known: registry.Transports,
     ) -> None:
         self._conf = conf
+        self._transports = known
         self._disks = disks
         self._node_uuid = node_uuid
         self._virt_type = virt_type
@@ -52,7 +55,7 @@ class GuestBuilder:
         local = plan.local_disks(instance, block_device_info, root_image, self._conf)
         disks = [self._local_disk(each, instance.uuid, default_bus) for each in local]
         disks += [
-            transports.disk_of(self._conf, device, default_bus)
+            self._transports.disk_of(device, default_bus)
             for device in block_device_info["block_device_mapping"]
         ]
         # Guests count by place, so the first name gets the first one (S108).

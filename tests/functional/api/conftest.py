@@ -71,7 +71,13 @@ class Api:
         self.cinder.list_volume_types.side_effect = lambda _ctxt: list(self.volume_types)
         self.cinder.create_attachment.side_effect = self._create_attachment
         self.cinder.delete_attachment.side_effect = self._delete_attachment
+        self.cinder.snapshot_quota.return_value = cinder.SnapshotQuota(limit=10, used=0)
         self.glance.get_image.side_effect = self._get_image
+        self.glance.image_url.side_effect = lambda _ctxt, image_id: f"http://g/images/{image_id}"
+        self.glance.location_urls.return_value = []
+        self.cinder.list_attachments.return_value = []
+        self.cinder.get_attachment.side_effect = self._get_attachment
+        self.compute.get_inventory.side_effect = self._get_inventory
         self.app = app.make_app(
             app.Services(
                 self.conf,
@@ -218,6 +224,17 @@ class Api:
         if snapshot_id not in self.snapshots:
             raise exceptions.SnapshotNotFound(snapshot_id=snapshot_id)
         return self.snapshots[snapshot_id]
+
+    def _get_attachment(self, _ctxt: object, attachment_id: str) -> cinder.Attachment:
+        if attachment_id not in self.attachments:
+            raise exceptions.AttachmentNotFound(attachment_id=attachment_id)
+        volume_id = self.attachments[attachment_id]
+        return cinder.Attachment(attachment_id, volume_id, None, "reserved", None)
+
+    def _get_inventory(
+        self, _ctxt: object, host: str, _instance_uuid: str | None
+    ) -> objects.HostInventory:
+        return objects.HostInventory(host=host, node_uuid=new_uuid())
 
     def _get_image(self, _ctxt: object, image_id: str) -> objects.ImageMeta:
         if image_id not in self.images:

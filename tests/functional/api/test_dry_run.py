@@ -24,7 +24,7 @@ WRITES = (
     "create_volume", "delete_volume", "create_attachment", "update_attachment",
     "complete_attachment", "delete_attachment", "begin_detaching", "roll_detaching",
     "reserve_volume", "unreserve_volume", "initialize_connection", "terminate_connection",
-    "attach_volume", "detach_volume",
+    "attach_volume", "detach_volume", "create_snapshot", "delete_snapshot",
 )  # fmt: skip
 
 
@@ -68,7 +68,8 @@ def nothing_happened(api: conftest.Api, before: dict[str, list[typing.Any]]) -> 
 def test_every_writing_call_of_cinder_is_watched() -> None:
     reads = {
         "get_volume", "get_snapshot", "get_attachment", "list_attachments",
-        "list_volume_types", "supports_attachments", "find_volumes",
+        "list_volume_types", "supports_attachments", "find_volumes", "find_snapshots",
+        "snapshot_quota",
     }  # fmt: skip
     public = {name for name in vars(cinder.CinderClient) if not name.startswith("_")}
     assert public == reads | set(WRITES)

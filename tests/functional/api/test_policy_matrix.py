@@ -35,6 +35,7 @@ TABLE: dict[tuple[str, str], tuple[str, object, str]] = {
     ("PUT", "/servers/{server_id}/tags/{tag}"): ("2.100", None, CHANGE),
     ("GET", "/servers/{server_id}/os-volume_attachments"): ("2.89", None, ALL),
     ("GET", "/servers/{server_id}/os-instance-actions"): ("2.100", None, ALL),
+    ("GET", "/servers/{server_id}/nova-lite-storage-trace"): ("2.100", None, ADMINS),
     ("GET", "/flavors"): ("2.100", None, ALL),
     ("GET", "/flavors/detail"): ("2.100", None, ALL),
     ("GET", "/flavors/{flavor_id}"): ("2.100", None, ALL),

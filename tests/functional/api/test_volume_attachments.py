@@ -1,5 +1,6 @@
 """Attach and detach, as the API does them."""
 
+import dataclasses
 import typing
 
 import pytest
@@ -8,6 +9,7 @@ from nova_lite import exceptions
 from nova_lite.db.models import cell
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import operations
+from nova_lite.volume import cinder
 from tests.functional.api import conftest
 
 
@@ -212,3 +214,125 @@ def test_limit_of_disks(make_api: typing.Any) -> None:
     server = api.server()
     assert attach(api, server, api.volume()).status_code == 403
     assert api.count(cell.block_device_mapping) == 1
+
+
+class Swap:
+    """A server's volume that Cinder is moving to another."""
+
+    def __init__(self, api: conftest.Api, server: str) -> None:
+        self.api, self.server = api, server
+        self.old = api.volume()
+        attach(api, server, self.old)
+        complete(api, server, self.old)
+        with api.database.cell.write() as tx:
+            tx.execute(cell.instance_actions.update().values(status="success"))
+        use = cinder.VolumeUse("a", server, "/dev/vdb")
+        self.change(self.old, status="in-use", attachments=(use,), migration_status="migrating")
+        self.new = api.volume(migration_status=f"target:{self.old}")
+
+    def change(self, volume: str, **fields: object) -> None:
+        self.api.volumes[volume] = dataclasses.replace(self.api.volumes[volume], **fields)
+
+    def put(self, version: str = "2.1", **headers: str) -> typing.Any:
+        path = f"/servers/{self.server}/os-volume_attachments/{self.old}"
+        body = {"volumeAttachment": {"volumeId": self.new}}
+        return self.api.call("PUT", path, body, version=version, headers=headers)
+
+    def assert_nothing_done(self) -> None:
+        self.api.compute.swap_volume.assert_not_called()
+        assert self.api.volumes[self.new].status == "available"
+
+
+@pytest.fixture
+def swap(api: conftest.Api, server: str) -> Swap:
+    return Swap(api, server)
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.85", "2.100"])
+def test_swap(api: conftest.Api, swap: Swap, version: str) -> None:
+    """Cinder's call while it migrates a volume: recorded, reserved, handed over."""
+    assert swap.put(version).status_code == 202
+    (_, host, _, operation, device) = api.compute.swap_volume.call_args.args
+    assert (host, operation.action, device.volume_id) == ("host1", "swap_volume", swap.old)
+    assert operation.arguments["new_volume_id"] == swap.new
+    assert api.attachments[operation.arguments["new_attachment_id"]] == swap.new
+    api.cinder.begin_detaching.assert_called_once()
+    assert swap.put().status_code == 409  # one is under way
+    detach = f"/servers/{swap.server}/os-volume_attachments/{swap.old}"
+    assert api.call("DELETE", detach).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("which", "fields", "status"),
+    [
+        ("old", {"migration_status": None}, 409),
+        ("old", {"migration_status": "success"}, 409),
+        ("old", {"migration_status": "error"}, 409),
+        ("new", {"migration_status": None}, 409),
+        ("new", {"migration_status": f"target:{conftest.new_uuid()}"}, 409),
+        ("new", {"size_gib": 1}, 400),
+        ("new", {"attachments": (cinder.VolumeUse("b", conftest.new_uuid(), "/dev/vdb"),)}, 400),
+        ("old", {"attachments": (cinder.VolumeUse("b", conftest.new_uuid(), "/dev/vdb"),)}, 400),
+    ],
+)
+def test_swaps_that_are_refused(
+    swap: Swap, which: str, fields: dict[str, object], status: int
+) -> None:
+    """LP 2112187: only Cinder, only while it migrates, only to the volume it migrates to."""
+    swap.change(getattr(swap, which), **fields)
+    assert swap.put().status_code == status
+    swap.assert_nothing_done()
+    swap.api.cinder.begin_detaching.assert_not_called()
+
+
+def test_a_volume_with_two_writers_is_not_swapped(swap: Swap) -> None:
+    uses = tuple(cinder.VolumeUse(n, s, None) for n, s in (("a", swap.server), ("b", "other")))
+    swap.change(swap.old, multiattach=True, attachments=uses)
+    modes = {"a": "rw", "b": "rw"}
+    swap.api.cinder.get_attachment.side_effect = lambda _ctxt, key: cinder.Attachment(
+        key, swap.old, None, "attached", None, modes[key]
+    )
+    assert swap.put().status_code == 400
+    swap.assert_nothing_done()
+    modes["b"] = "ro"
+    assert swap.put().status_code == 202
+
+
+def test_a_swap_that_cinder_refuses_leaves_nothing(api: conftest.Api, swap: Swap) -> None:
+    swap.change(swap.new, status="error")
+    assert swap.put().status_code == 400
+    api.cinder.roll_detaching.assert_called_once()
+    api.compute.swap_volume.assert_not_called()
+    journal = api.get(f"/servers/{swap.server}/os-instance-actions")["instanceActions"]
+    entry = next(entry for entry in journal if entry["action"] == "swap_volume")
+    assert "error" in entry["message"]
+
+
+def test_swap_needs_a_host_a_state_and_a_role(api: conftest.Api, swap: Swap) -> None:
+    assert swap.put(**{"X-Roles": "member,reader"}).status_code == 403
+    stranger = {"X-Roles": "service", "X-Project-Id": "service"}
+    api.silence("host1")
+    assert swap.put(**stranger).status_code == 409
+    api.host()
+    with api.database.cell.write() as tx:
+        tx.execute(cell.instances.update().values(vm_state="stopped"))
+    assert swap.put(**stranger).status_code == 409
+    with api.database.cell.write() as tx:
+        tx.execute(cell.instances.update().values(vm_state="paused"))
+    assert swap.put(**stranger).status_code == 202
+
+
+def test_swap_to_a_volume_that_is_not_there(swap: Swap) -> None:
+    """400: it is named in the body."""
+    del swap.api.volumes[swap.new]
+    assert swap.put().status_code == 400
+
+
+def test_zones(make_api: typing.Any) -> None:
+    """S192: with cross_az_attach off a volume of another zone is refused."""
+    api = make_api(cinder__cross_az_attach=False)
+    api.host()
+    server = api.server()
+    result = attach(api, server, api.volume(availability_zone="elsewhere"))
+    assert (result.status_code, "availability zone" in result.text) == (400, True)
+    assert attach(api, server, api.volume()).status_code == 200

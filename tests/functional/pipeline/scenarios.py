@@ -56,6 +56,18 @@ def detach(world: pipeline.World) -> Scene:
     return Scene(lambda: world.detach(server_id, volume_id), {volume_id}, server_id)
 
 
+def extend(world: pipeline.World) -> Scene:
+    volume_id, server_id = world.volume(), world.boot(image=world.image())
+    world.attached(server_id, volume_id)
+    return Scene(lambda: world.extend(volume_id, 2), {volume_id}, server_id)
+
+
+def swap(world: pipeline.World) -> Scene:
+    volume_id, server_id = world.volume(), world.boot(image=world.image())
+    world.attached(server_id, volume_id)
+    return Scene(lambda: world.migrate(volume_id), {volume_id}, server_id)
+
+
 def delete(world: pipeline.World) -> Scene:
     volume_id = world.volume()
     server_id = world.boot(
@@ -82,6 +94,22 @@ def start(world: pipeline.World) -> Scene:
     return Scene(lambda: world.act(server_id, "os-start"), set(), server_id)
 
 
+def create_image(world: pipeline.World) -> Scene:
+    server_id = world.boot(image=world.image())
+    return Scene(lambda: world.act(server_id, "createImage", {"name": "i"}), set(), server_id)
+
+
+def snapshot_volumes(world: pipeline.World) -> Scene:
+    volume_id, other_id = world.volume(), world.volume()
+    other = pipeline.bootable(other_id, boot_index=-1)
+    server_id = world.boot(pipeline.bootable(volume_id), other)
+    return Scene(
+        lambda: world.act(server_id, "createImage", {"name": "i"}),
+        {volume_id, other_id},
+        server_id,
+    )
+
+
 STORIES = {
     story.__name__: story
     for story in (
@@ -91,9 +119,13 @@ STORIES = {
         boot_from_new_volume,
         attach,
         detach,
+        extend,
+        swap,
         delete,
         stop,
         start,
+        create_image,
+        snapshot_volumes,
     )
 }
 
@@ -126,6 +158,16 @@ OF_A_HOST = {
         "conductor.begin_operation", "volumes.unplug", "volumes.disconnect",
         "cinder.delete_attachment", "conductor.finish_operation",
     ],
+    "extend": [
+        "conductor.begin_operation", "cinder.get_volume", "volumes.extend",
+        "conductor.finish_operation",
+    ],
+    "swap": [
+        "conductor.begin_operation", "volumes.connector", "cinder.get_volume",
+        "cinder.update_attachment", "conductor.save_block_device", "volumes.connect",
+        "volumes.swap", "cinder.complete_attachment", "volumes.disconnect",
+        "cinder.delete_attachment", "cinder.complete_migration", "conductor.finish_operation",
+    ],
     "delete": [
         "conductor.begin_operation", "guests.destroy", "volumes.disconnect",
         "cinder.delete_attachment", "cinder.delete_volume", "disks.remove",
@@ -136,6 +178,15 @@ OF_A_HOST = {
     ],
     "start": [
         "conductor.begin_operation", "power.power_on", "conductor.finish_operation",
+    ],
+    "create_image": [
+        "conductor.begin_operation", "snapshots.take", "snapshots.publish", "snapshots.extract",
+        "glance.update_image", "glance.upload", "snapshots.discard",
+        "conductor.finish_operation",
+    ],
+    "snapshot_volumes": [
+        "conductor.begin_operation", "cinder.create_snapshot", "glance.update_image",
+        "glance.upload", "conductor.finish_operation",
     ],
 }  # fmt: skip
 """What a compute host does, in order; polls and repetitions of a call left out."""
@@ -149,6 +200,7 @@ OF_THE_CONDUCTOR = {
     "attach": [("cell.write", 1), ("cell.write", 2), ("cell.write", 3)],
     "detach": [("cell.write", 1), ("cell.write", 2)],
     "stop": [("cell.write", 1), ("cell.write", 2)],
+    "create_image": [("cell.write", 1), ("cell.write", 2)],
     "delete": [("cell.write", 1), ("api.write", 1), ("api.write", 2), ("cell.write", 2)],
 }  # fmt: skip
 """What the conductor does: name, and which of that name."""

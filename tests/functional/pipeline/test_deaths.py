@@ -28,7 +28,9 @@ def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: boo
 
 @pytest.mark.parametrize(
     ("story", "call", "after"),
-    scenarios.spoilable("boot_from_volume", "boot_from_new_volume", "attach"),
+    scenarios.spoilable(
+        "boot_from_volume", "boot_from_new_volume", "attach", "create_image", "snapshot_volumes"
+    ),
 )
 def test_a_host_dies_and_the_server_is_deleted_meanwhile(
     one_host: pipeline.World, story: str, call: str, after: bool
@@ -38,7 +40,7 @@ def test_a_host_dies_and_the_server_is_deleted_meanwhile(
     host = one_host.hosts["a"]
     host.faults.kill(call, after=after)
     created = scene.act()
-    server_id = scene.server_id or created
+    server_id = scene.server_id or str(created)
     host.wait_dead()
     host.bury()
     one_host.declare_down("a")

@@ -13,6 +13,8 @@ def error_for(call: str) -> Exception:
     part = call.partition(".")[0]
     if part == "cinder":
         return exceptions.RemoteServiceError(service="Cinder", reason="a test wants it")
+    if part == "glance":
+        return exceptions.RemoteServiceError(service="Glance", reason="a test wants it")
     if part == "conductor":
         return exceptions.RpcTimeout(service="conductor", method=call)
     return exceptions.HypervisorError(reason="a test wants it")

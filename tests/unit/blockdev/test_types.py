@@ -195,7 +195,7 @@ def test_boot_and_hot_plug_use_the_same_class(host: Host, task: Task) -> None:
     task.steps.clear()
     task.saved.clear()
     types.volume_of(hot_plug, host).attach(task, before_plug=lambda: task.steps.append("save"))
-    assert task.steps == ["connect_volume", "save", "plug", "complete_attachment"]
+    assert task.steps == ["connect_volume", "plug", "save", "complete_attachment"]
     assert task.saved == ["reserved", "connected", "plugged", "complete"]
 
     task.saved.clear()

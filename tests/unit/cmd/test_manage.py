@@ -1,5 +1,6 @@
 import collections.abc
 import datetime
+import json
 import pathlib
 import subprocess
 import sys
@@ -187,3 +188,43 @@ def test_a_database_at_its_head_does_not_load_alembic(run: Run, tmp_path: pathli
         "assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+def test_audit_lists_its_kinds_without_a_database(run: Run) -> None:
+    status, out, _ = run("audit", "--list-kinds")
+    assert status == 0
+    assert "guest-twice" in out
+    assert "--repair gives it back" in out
+
+
+def test_audit_refuses_a_repair_that_there_is_not(run: Run, database: session.Database) -> None:
+    status, _, error = run("audit", "--repair", "guest-twice")
+    assert status == 1
+    assert "there is no repair of guest-twice; choose among all-safe, " in error
+
+
+def test_audit_needs_the_databases(run: Run) -> None:
+    status, _, error = run("audit")
+    assert status == 1
+    assert "nova-lite-manage db sync" in error
+
+
+def test_audit_says_what_is_silent(
+    run: Run, database: session.Database, tmp_path: pathlib.Path
+) -> None:
+    """Cinder is nowhere; there is no host to be asked."""
+    with (tmp_path / "nova_lite.conf").open("a") as file:
+        file.write("[cinder]\nauth_type = none\nendpoint_url = http://127.0.0.1:9/v3\n")
+        file.write("[audit]\npause_s = 0\n")
+    status, out, _ = run("audit")
+    assert status == 3
+    assert out.startswith("1 finding. Looked at 0 servers, no volumes (Cinder is silent), 0 of 0")
+    assert "cinder-silent" in out
+    status, out, _ = run("audit", "--json")
+    assert json.loads(out)["counts"] == {"cinder-silent": 1}
+
+
+def test_trace_of_no_server(run: Run, database: session.Database) -> None:
+    status, _, error = run("storage", "trace", "11111111-2222-4333-8444-555555555555")
+    assert status == 1
+    assert "could not be found" in error

@@ -25,12 +25,12 @@ def fixture_service(tmp_path: pathlib.Path) -> typing.Iterator[embedded.Services
 
 @pytest.mark.parametrize(
     ("newest", "chosen"),
-    [("3.71", "3.69"), ("3.69", "3.69"), ("3.68", "3.48"), ("3.47", "3.44"), ("3.43", "3.0")],
+    [("3.71", "3.71"), ("3.70", "3.69"), ("3.68", "3.48"), ("3.47", "3.44"), ("3.43", "3.0")],
 )
 def test_the_microversion_follows_the_version_document(
     tmp_path: pathlib.Path, newest: str, chosen: str
 ) -> None:
-    """S191: 3.69, else 3.48, else plain; looked up once a process."""
+    """S191: 3.71, 3.69, else 3.48, else plain; looked up once a process."""
     overrides = {"standalone__volume_max_microversion": newest}
     with embedded.services(str(tmp_path), **overrides) as service:
         for _ in range(2):

@@ -1,5 +1,6 @@
 """The host's side: guarded disconnects, clean-up, refusals."""
 
+import dataclasses
 import json
 import uuid
 from unittest import mock
@@ -14,6 +15,7 @@ from nova_lite.virt import interface
 from nova_lite.volume import cinder
 from nova_lite.volume import connector
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 from tests.unit.volume import test_creation
 
 SERVER = "7d3ab2a2-98a5-4a5f-9c0f-2f1b0f5f9c11"
@@ -81,10 +83,52 @@ def test_a_failing_cleanup_does_not_hide_the_error(
     volumes.connect.side_effect = OSError("first")
     volumes.disconnect.side_effect = OSError("second")
     with pytest.raises(OSError, match="first"):
-        host_side.connect(volumes, mapping("local"))
+        host_side.connect(volumes, mapping("local"), None)
 
 
-def test_an_encrypted_volume_is_refused() -> None:
-    """CVE-2017-18191: never the ciphertext."""
-    with pytest.raises(exceptions.InvalidVolume, match="encrypted"):
-        host_side.refuse_encrypted(test_creation.volume_of(encrypted=True))
+def test_what_the_host_found_is_kept(volumes: mock.NonCallableMagicMock) -> None:
+    """S199: and is told when the host is disconnected."""
+
+    def connect(info: host_side.ConnectionInfo, *_: object) -> None:
+        info["data"] |= {"device_path": "/dev/dm-1", "multipath_id": "3600a"}
+
+    volumes.connect.side_effect = connect
+    bdm = mapping("iscsi")
+    host_side.connect(volumes, bdm, None)
+    assert json.loads(bdm.connection_info)["data"] == {
+        "access_mode": "rw",
+        "device_path": "/dev/dm-1",
+        "multipath_id": "3600a",
+    }
+
+
+class TestEncryption:
+    """S201, S208, CVE-2017-18191: never the ciphertext."""
+
+    volume = test_creation.volume_of(encrypted=True)
+    luks = cinder.VolumeEncryption(key_id="k1", provider="luks", control_location="front-end")
+
+    def test_of_a_plain_volume_nobody_is_asked(self, client: mock.NonCallableMagicMock) -> None:
+        plain = test_creation.volume_of(encrypted=False)
+        assert host_side.encryption_of(CTXT, client, None, plain) is None
+        client.get_encryption.assert_not_called()
+
+    def test_metadata_and_key_are_fetched(self, client: mock.NonCallableMagicMock) -> None:
+        client.get_encryption.return_value = self.luks
+        volume_keys = mock.create_autospec(keys.VolumeKeys, instance=True)
+        volume_keys.passphrase.return_value = b"canary"
+        found = host_side.encryption_of(CTXT, client, volume_keys, self.volume)
+        assert found == keys.Encryption("luks", b"canary")
+        assert "canary" not in repr(found)
+        volume_keys.passphrase.assert_called_once_with(CTXT, "k1")
+
+    @pytest.mark.parametrize(
+        "metadata", [None, dataclasses.replace(luks, control_location="back-end")]
+    )
+    def test_what_no_host_can_open_is_refused(
+        self, client: mock.NonCallableMagicMock, metadata: cinder.VolumeEncryption | None
+    ) -> None:
+        client.get_encryption.return_value = metadata
+        volume_keys = mock.create_autospec(keys.VolumeKeys, instance=True)
+        with pytest.raises(exceptions.InvalidVolume, match="encrypted"):
+            host_side.encryption_of(CTXT, client, volume_keys, self.volume)

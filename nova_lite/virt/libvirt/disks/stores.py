@@ -6,10 +6,13 @@ from nova_lite.image import cache
 from nova_lite.virt import interface
 from nova_lite.virt.libvirt import cephauth
 from nova_lite.virt.libvirt import connection
+from nova_lite.virt.libvirt import ownership
+from nova_lite.virt.libvirt.disks import file_snapshots
 from nova_lite.virt.libvirt.disks import local
 from nova_lite.virt.libvirt.disks import parents
 from nova_lite.virt.libvirt.disks import rbd
 from nova_lite.virt.libvirt.disks import rbd_images
+from nova_lite.virt.libvirt.disks import rbd_snapshots
 from nova_lite.virt.libvirt.disks import storage
 
 
@@ -32,3 +35,10 @@ def of(
         rbd_images.RbdImages(conf, cluster, known_parents),
         rbd.RbdDisks(conf, cluster, auth, known_parents, node_uuid),
     )
+
+
+def snapshots_of(conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> interface.SnapshotOps:
+    """Snapshots of the disks on that storage."""
+    if conf.libvirt.images_type == "rbd":
+        return rbd_snapshots.RbdSnapshots(conf, cephauth.cluster_of(conf), own)
+    return file_snapshots.FileSnapshots(conf, own)

@@ -23,11 +23,15 @@ class LocalTransport(transports.Transport):
 
     def source(self, connection_info: interface.ConnectionInfo) -> transports.Source:
         """The file, in the format that Cinder says."""
-        data = connection_info.get("data", {})
-        path = str(data.get("device_path") or "")
-        disk_format = data.get("format") or "raw"
-        if not path.startswith("/"):
-            raise exceptions.InvalidVolume(reason="its device_path is not an absolute path")
-        if disk_format not in FORMATS:
-            raise exceptions.InvalidVolume(reason=f"its format is {disk_format!r}")
-        return transports.Source(path, disk_format, "file")
+        return file_source(connection_info)
+
+
+def file_source(connection_info: interface.ConnectionInfo) -> transports.Source:
+    """The file at ``data.device_path``.
+
+    :raises nova_lite.exceptions.InvalidVolume: its format is none we open.
+    """
+    disk_format = connection_info.get("data", {}).get("format") or "raw"
+    if disk_format not in FORMATS:
+        raise exceptions.InvalidVolume(reason=f"its format is {disk_format!r}")
+    return transports.Source(transports.device_path_of(connection_info), disk_format, "file")

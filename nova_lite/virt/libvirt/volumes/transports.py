@@ -1,19 +1,20 @@
 """How a volume reaches this host: a transport a ``driver_volume_type``."""
 
 import abc
-import pathlib
+import dataclasses
 import typing
+import uuid
 
 from oslo_config import cfg
 
 from nova_lite import exceptions
 from nova_lite.virt import interface
-from nova_lite.virt import naming
+from nova_lite.virt.libvirt import connection
 from nova_lite.virt.libvirt import xml
-from nova_lite.virt.libvirt.disks import cachemode
+from nova_lite.volume import connector
 
-ALIAS_PREFIX = "ua-"
-"""libvirt keeps aliases that begin so as they are given."""
+_NAMESPACE = uuid.UUID("5a3c2f7e-0f0e-4d7c-9c56-3f4b6a1c9a52")
+"""Of the UUIDs that are made of whose a secret is and what it is for."""
 
 
 class Source(typing.NamedTuple):
@@ -27,75 +28,106 @@ class Source(typing.NamedTuple):
     """Of a network disk."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """What transports work with."""
+
+    conf: cfg.ConfigOpts
+    libvirt: connection.Connection
+    """Keeps the secrets with which QEMU reaches volumes."""
+    host: connector.HostConnectors
+    """Connects this host itself."""
+
+
 class Transport(abc.ABC):
     """The host's side of an attachment of one kind."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
 
     @abc.abstractmethod
     def connect(self, connection_info: interface.ConnectionInfo) -> None:
         """Make the volume usable on this host. Connected is success.
 
-        :raises nova_lite.exceptions.InvalidVolume: it cannot be.
+        What the host found (``device_path``) is added to ``connection_info['data']``.
+
+        :raises nova_lite.exceptions.InvalidVolume: what Cinder says makes no sense.
+        :raises nova_lite.exceptions.NovaLiteError: this host cannot.
         """
 
     @abc.abstractmethod
     def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
         """Undo :meth:`connect`. Not connected is success."""
 
+    def extend(self, connection_info: interface.ConnectionInfo) -> None:  # noqa: B027
+        """Have this host see that the volume has grown. A volume that QEMU opens by
+        itself needs nothing."""
+
     @abc.abstractmethod
     def source(self, connection_info: interface.ConnectionInfo) -> Source:
-        """What a guest's disk is of.
+        """What a guest's disk is of; asks nobody.
 
         :raises nova_lite.exceptions.InvalidVolume: it does not say.
         """
 
 
-def transport_of(connection_info: interface.ConnectionInfo) -> Transport:
-    """The transport of a volume.
+class HostTransport(Transport):
+    """A transport that os-brick makes a block device of this host of."""
 
-    :raises nova_lite.exceptions.InvalidVolume: this host knows none.
+    protocol: typing.ClassVar[str]
+    """os-brick's name of it."""
+
+    def connect(self, connection_info: interface.ConnectionInfo) -> None:
+        """Have a device path."""
+        data = connection_info["data"]
+        found = self._tools.host.connect(self.protocol, for_os_brick(data))
+        data["device_path"] = str(found["path"])
+        if found.get("multipath_id"):
+            data["multipath_id"] = found["multipath_id"]
+
+    def disconnect(self, connection_info: interface.ConnectionInfo) -> None:
+        """Have none."""
+        self._tools.host.disconnect(self.protocol, for_os_brick(connection_info["data"]))
+
+    def extend(self, connection_info: interface.ConnectionInfo) -> None:
+        """Have the device show its new size."""
+        self._tools.host.extend(self.protocol, for_os_brick(connection_info["data"]))
+
+    def source(self, connection_info: interface.ConnectionInfo) -> Source:
+        """The block device."""
+        return Source(device_path_of(connection_info), "raw", "block")
+
+
+def for_os_brick(data: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """A copy of a connection's data. That the volume is encrypted is left out:
+    os-brick would put a link beside the device for dm-crypt, but QEMU decrypts."""
+    return {key: value for key, value in data.items() if key != "encrypted"}
+
+
+def device_path_of(connection_info: interface.ConnectionInfo) -> str:
+    """The path that connecting found.
+
+    :raises nova_lite.exceptions.InvalidVolume: the volume is not connected.
     """
-    from nova_lite.virt.libvirt.volumes import local
-
-    known: dict[str, type[Transport]] = {"local": local.LocalTransport}
-    kind = connection_info.get("driver_volume_type")
-    if kind not in known:
-        reason = f"this host cannot use volumes of type {kind!r}, only {', '.join(known)}"
-        raise exceptions.InvalidVolume(reason=reason)
-    return known[kind]()
+    path = str(connection_info.get("data", {}).get("device_path") or "")
+    if not path.startswith("/"):
+        raise exceptions.InvalidVolume(reason="its device_path is not an absolute path")
+    return path
 
 
-def disk_of(
-    conf: cfg.ConfigOpts, device: interface.VolumeDevice, default_bus: str | None = None
-) -> xml.Disk:
-    """The guest's disk for a volume: known by its serial (the volume's id,
-    S198) and by an alias made of it, whatever its letter becomes (D7)."""
-    connection_info = device["connection_info"]
-    volume_id = naming.volume_id_of(connection_info)
-    source = transport_of(connection_info).source(connection_info)
-    target = naming.target_name(device["mount_device"])
-    boot_index = device["boot_index"]
-    is_bootable = boot_index is not None and boot_index >= 0
-    is_shared = bool(connection_info.get("multiattach"))
-    return xml.Disk(
-        source=source.path,
-        target=target,
-        driver_format=source.disk_format,
-        bus=device["disk_bus"] or default_bus or naming.bus_of(target),
-        device=device["device_type"] or "disk",
-        source_type=source.source_type,
-        network=source.network,
-        cache=_cache_mode(conf, source, is_shared),
-        shareable=is_shared,
-        readonly=connection_info.get("data", {}).get("access_mode") == "ro",
-        serial=volume_id,
-        boot_order=(boot_index or 0) + 1 if is_bootable else None,
-        alias=ALIAS_PREFIX + volume_id,
-    )
+def needed(data: dict[str, typing.Any], key: str) -> str:
+    """A text that the data must have.
+
+    :raises nova_lite.exceptions.InvalidVolume: it is missing or empty.
+    """
+    value = data.get(key)
+    if value is None or value == "":
+        raise exceptions.InvalidVolume(reason=f"its connection_info has no {key}")
+    return str(value)
 
 
-def _cache_mode(conf: cfg.ConfigOpts, source: Source, is_shared: bool) -> str:
-    if source.source_type == "network":
-        # Nothing of it is in this host's page cache.
-        return "none" if is_shared else str(conf.libvirt.disk_cachemode)
-    folder = pathlib.Path(source.path).parent
-    return cachemode.of_shared(folder) if is_shared else cachemode.of(conf, folder)
+def secret_uuid(owner: str, usage_type: str) -> str:
+    """UUID of the libvirt secret of a volume (by its id) for ``iscsi`` or ``volume``
+    (LUKS), or of a user of Ceph: always the same, so that it is found again without
+    a record."""
+    return str(uuid.uuid5(_NAMESPACE, f"{usage_type} {owner}"))

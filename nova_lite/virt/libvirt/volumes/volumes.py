@@ -1,5 +1,6 @@
 """Volumes of libvirt's guests: :class:`nova_lite.virt.interface.VolumeOps`."""
 
+import collections.abc
 import dataclasses
 import logging
 import time
@@ -15,9 +16,16 @@ from nova_lite.virt.libvirt import events
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import ownership
 from nova_lite.virt.libvirt import xml
+from nova_lite.virt.libvirt.volumes import copying
+from nova_lite.virt.libvirt.volumes import registry
 from nova_lite.virt.libvirt.volumes import transports
+from nova_lite.volume import connector
+from nova_lite.volume import keys
 
 LOG = logging.getLogger(__name__)
+
+LUKS_PROVIDERS = ("luks", "nova.volume.encryptors.luks.LuksEncryptor")
+"""Cinder's names of LUKS version 1, which QEMU opens by itself."""
 
 _LOOK_INTERVAL_S = 1.0
 """Events can be lost with the connection: look for the device this often."""
@@ -26,28 +34,51 @@ _LOOK_INTERVAL_S = 1.0
 class LibvirtVolumes(interface.VolumeOps):
     """Connects volumes to the host and plugs them into domains."""
 
-    def __init__(self, conf: cfg.ConfigOpts, own: ownership.OwnGuests) -> None:
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        own: ownership.OwnGuests,
+        known: registry.Transports,
+        connectors: connector.HostConnectors,
+    ) -> None:
         self._conf = conf
         self._own = own
+        self._transports = known
+        self._connectors = connectors
         self._users = volume_users.VolumeUsers(conf.state_path)
 
     def connector(self) -> dict[str, typing.Any]:
         """This host, for Cinder."""
-        return naming.host_connector(self._conf)
+        return self._connectors.properties()
 
-    def connect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
-        """By the volume's transport."""
-        volume_id = naming.volume_id_of(connection_info)
-        transport = transports.transport_of(connection_info)
-        with self._users.joining(volume_id, instance_uuid):
+    def connect(
+        self,
+        connection_info: interface.ConnectionInfo,
+        instance_uuid: str,
+        encryption: keys.Encryption | None = None,
+    ) -> None:
+        """By the volume's transport; libvirt keeps what opens an encrypted one."""
+        connection_id = naming.connection_id_of(connection_info)
+        transport = self._transports.of(connection_info)
+        _check_encryption(connection_info, encryption)
+        with self._users.joining(connection_id, instance_uuid):
             transport.connect(connection_info)
+            if encryption is not None:
+                secret = _luks_secret(connection_id)
+                self._own.connection.keep_secret(secret, encryption.passphrase)
 
     def disconnect(self, connection_info: interface.ConnectionInfo, instance_uuid: str) -> None:
         """By the volume's transport, when the last user goes."""
-        volume_id = naming.volume_id_of(connection_info)
-        with self._users.leaving(volume_id, instance_uuid) as is_last:
+        connection_id = naming.connection_id_of(connection_info)
+        if not self._transports.know(connection_info) and not self.users(connection_id):
+            # The attempt to connect was refused before it did anything; were this an
+            # error, the volume could never be released again.
+            return
+        with self._users.leaving(connection_id, instance_uuid) as is_last:
             if is_last:
-                transports.transport_of(connection_info).disconnect(connection_info)
+                if connection_info.get("data", {}).get("encrypted"):
+                    self._own.connection.remove_secret(_luks_secret(connection_id).uuid)
+                self._transports.of(connection_info).disconnect(connection_info)
 
     def users(self, volume_id: str) -> frozenset[str]:
         """By this host's record."""
@@ -65,7 +96,7 @@ class LibvirtVolumes(interface.VolumeOps):
         if not (needs_live or needs_persistent):
             return
         taken = {disk.target for domain in (live, persistent) if domain for disk in domain.disks}
-        disk = transports.disk_of(self._conf, device)
+        disk = self._transports.disk_of(device)
         disk = dataclasses.replace(
             disk,
             target=naming.free_target_name(disk.target, taken),
@@ -86,6 +117,69 @@ class LibvirtVolumes(interface.VolumeOps):
         kept = found.persistent().disk_with_serial(volume_id)
         if kept is not None:
             found.forget(_alias_of(kept))
+
+    def extend(
+        self, instance_uuid: str, connection_info: interface.ConnectionInfo, size_bytes: int
+    ) -> None:
+        """By the volume's transport on the host, then in the running guest."""
+        self._transports.of(connection_info).extend(connection_info)
+        try:
+            found = self._own.get(instance_uuid)
+        except exceptions.GuestNotFound:
+            return
+        disk = _live_disk(found, naming.volume_id_of(connection_info))
+        if disk is None:
+            return
+        if disk.luks_secret_uuid is not None:
+            # What QEMU is told is the size without LUKS's header, which nobody knows.
+            raise exceptions.UnsupportedByDriver(
+                capability="growing an encrypted disk of a running guest, which sees its new "
+                "size when it is stopped and started"
+            )
+        found.resize_disk(disk.target, size_bytes)
+
+    def swap(
+        self,
+        instance_uuid: str,
+        old: interface.ConnectionInfo,
+        new: interface.VolumeDevice,
+        *,
+        is_wanted: collections.abc.Callable[[], bool],
+    ) -> None:
+        """Have QEMU copy the disk."""
+        found = self._own.get(instance_uuid)
+        destination = self._transports.disk_of(new)
+        if not found.is_active():
+            raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
+        disk = _live_disk(found, naming.volume_id_of(old))
+        if disk is None:
+            raise exceptions.HypervisorError(
+                reason=f"guest {instance_uuid} has no volume {naming.volume_id_of(old)}"
+            )
+        if disk.is_at(destination):
+            copying.redefine(found, disk, destination)
+        else:
+            copying.move(found, disk, destination, is_wanted)
+
+    def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
+        """End QEMU's job."""
+        found = self._own.get(instance_uuid)
+        disk = _live_disk(found, naming.volume_id_of(connection_info))
+        if disk is not None:
+            copying.abandon(found, disk)
+
+    def is_backed_by(
+        self, instance_uuid: str, volume_id: str, connection_info: interface.ConnectionInfo
+    ) -> bool:
+        """By the source of what runs now, or would run."""
+        found = self._own.get(instance_uuid)
+        domain = found.live() or found.persistent()
+        disk = domain.disk_with_serial(volume_id)
+        source = self._transports.of(connection_info).source(connection_info)
+        return disk is not None and (disk.source_type, disk.source) == (
+            source.source_type,
+            source.path,
+        )
 
     def list_disks(self, instance_uuid: str) -> list[interface.GuestDisk]:
         """What runs now, or what would run."""
@@ -128,6 +222,28 @@ class LibvirtVolumes(interface.VolumeOps):
             if answer is events.Removal.REFUSED:
                 return False
         return False
+
+
+def _luks_secret(connection_id: str) -> xml.Secret:
+    return xml.Secret(
+        transports.secret_uuid(connection_id, "volume"),
+        "volume",
+        f"nova-lite volume {connection_id}",
+    )
+
+
+def _check_encryption(
+    connection_info: interface.ConnectionInfo, encryption: keys.Encryption | None
+) -> None:
+    """What is encrypted is only ever opened as such (CVE-2017-18191)."""
+    if encryption is None:
+        if connection_info.get("data", {}).get("encrypted"):
+            raise exceptions.InvalidVolume(reason="it is encrypted, and nothing opens it")
+        return
+    if encryption.provider not in LUKS_PROVIDERS:
+        raise exceptions.InvalidVolume(
+            reason=f"it is encrypted by {encryption.provider!r}, and QEMU opens only luks"
+        )
 
 
 def _alias_of(disk: xml.Disk) -> str:

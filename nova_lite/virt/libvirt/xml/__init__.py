@@ -4,6 +4,7 @@ Only what nova_lite writes or asks for is modelled; the rest of what libvirt
 answers is ignored by the parsers.
 """
 
+from nova_lite.virt.libvirt.xml.backup import Backup
 from nova_lite.virt.libvirt.xml.controller import PciRootPort
 from nova_lite.virt.libvirt.xml.controller import scsi_place
 from nova_lite.virt.libvirt.xml.cpu import Cpu
@@ -19,6 +20,7 @@ from nova_lite.virt.libvirt.xml.secret import Secret
 from nova_lite.virt.libvirt.xml.serial import FileSerial
 
 __all__ = [
+    "Backup",
     "Cpu",
     "Disk",
     "Domain",

@@ -99,6 +99,8 @@ class Disk:
     source_type: SourceType = "file"
     network: NetworkAccess | None = None
     """Of a network disk."""
+    luks_secret_uuid: str | None = None
+    """The secret whose value opens a disk that is LUKS; QEMU decrypts it."""
     cache: str | None = None
     discard: str | None = None
     readonly: bool = False
@@ -121,9 +123,7 @@ class Disk:
             driver.set("cache", self.cache)
         if self.discard is not None:
             driver.set("discard", self.discard)
-        source = text.child(disk, "source", **{self._source_attribute: self.source})
-        if self.network is not None:
-            self.network.add_to(source)
+        self._add_source(disk)
         text.child(disk, "target", dev=self.target, bus=self.bus)
         if self.readonly:
             text.child(disk, "readonly")
@@ -147,6 +147,14 @@ class Disk:
             )
         return disk
 
+    def _add_source(self, disk: text.Element) -> None:
+        source = text.child(disk, "source", **{self._source_attribute: self.source})
+        if self.network is not None:
+            self.network.add_to(source)
+        if self.luks_secret_uuid is not None:
+            encryption = text.child(source, "encryption", format="luks")
+            text.child(encryption, "secret", type="passphrase", uuid=self.luks_secret_uuid)
+
     def to_xml(self) -> str:
         """The text to attach or detach it with."""
         return text.render(self.to_element())
@@ -169,6 +177,7 @@ class Disk:
             device=element.get("device", "disk"),
             source_type=source_type,
             network=NetworkAccess.from_element(element) if source_type == "network" else None,
+            luks_secret_uuid=text.attribute(element, "source/encryption/secret", "uuid"),
             cache=text.attribute(element, "driver", "cache"),
             discard=text.attribute(element, "driver", "discard"),
             readonly=element.find("readonly") is not None,
@@ -178,6 +187,10 @@ class Disk:
             alias=text.attribute(element, "alias", "name"),
             pci_bus=int(pci_bus, 16) if pci_bus else None,
         )
+
+    def is_at(self, other: "Disk") -> bool:
+        """Whether both are the same file, device or network disk."""
+        return (self.source_type, self.source) == (other.source_type, other.source)
 
     @property
     def _source_attribute(self) -> str:

@@ -10,6 +10,7 @@ from nova_lite.virt.libvirt import xml
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import local
 from tests.conformance import factories
+from tests.unit.virt.libvirt.volumes import test_registry
 
 NODE = "5b2ab4ac-1b8f-4b9f-8a0e-3c1f6a2f3e0d"
 IMAGE = interface.RootImage("image", "/cache/image", "raw", 2**20)
@@ -35,7 +36,10 @@ def build(tmp_path):
             formats["disk.config"] = "raw"
         if formats:
             files.record_formats(formats)
-        builder = guestbuild.GuestBuilder(conf, NODE, lambda: virt_type, local.LocalDisks(conf))
+        known = test_registry.transports_of(conf)
+        builder = guestbuild.GuestBuilder(
+            conf, NODE, lambda: virt_type, local.LocalDisks(conf), known
+        )
         return builder.build(
             instance,
             factories.image_meta(**(properties or {})),

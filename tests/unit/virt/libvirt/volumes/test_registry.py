@@ -1,8 +1,13 @@
+from unittest import mock
+
 import pytest
 
 from nova_lite import conf as conf_module
 from nova_lite import exceptions
+from nova_lite.virt.libvirt import connection
+from nova_lite.virt.libvirt.volumes import registry
 from nova_lite.virt.libvirt.volumes import transports
+from nova_lite.volume import connector
 from tests.conformance import factories
 
 
@@ -11,8 +16,15 @@ def conf(tmp_path):
     return conf_module.new(files=[], default__state_path=str(tmp_path))
 
 
+def transports_of(conf, host=None):
+    """With a libvirt and a host that do nothing."""
+    libvirt = mock.create_autospec(connection.Connection, instance=True)
+    host = host or mock.create_autospec(connector.HostConnectors, instance=True)
+    return registry.Transports(transports.Tools(conf, libvirt, host))
+
+
 def disk_of(conf, device, **kwargs):
-    return transports.disk_of(conf, device, **kwargs)
+    return transports_of(conf).disk_of(device, **kwargs)
 
 
 def test_serial_and_alias_are_the_volume(conf):
@@ -73,9 +85,9 @@ def test_a_local_volume_that_makes_no_sense(conf, data):
         disk_of(conf, device)
 
 
-def test_connecting_a_file_that_is_not_there(tmp_path):
+def test_connecting_a_file_that_is_not_there(conf, tmp_path):
     device = factories.volume_device("vdb", path=tmp_path / "missing")
-    transport = transports.transport_of(device["connection_info"])
+    transport = transports_of(conf).of(device["connection_info"])
     with pytest.raises(exceptions.InvalidVolume, match="not a file"):
         transport.connect(device["connection_info"])
     transport.disconnect(device["connection_info"])

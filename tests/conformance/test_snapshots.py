@@ -1,0 +1,241 @@
+"""Copies of root disks, by every driver."""
+
+import os
+import pathlib
+import subprocess
+import uuid
+
+import pytest
+
+from nova_lite import exceptions
+from nova_lite.virt import ceph
+from nova_lite.virt import interface
+from tests.conformance import factories
+
+MIB = 2**20
+
+
+def nothing():
+    """Progress that nobody watches."""
+
+
+@pytest.fixture
+def lab(storage_lab):
+    """Every driver, and every kind of local disks."""
+    return storage_lab
+
+
+@pytest.fixture
+def server(lab):
+    """A running server with a root disk of its own."""
+    return lab.spawn(root_image=lab.root_image(), image_meta=factories.image_meta())
+
+
+def test_a_copy_of_a_running_guest(lab, server):
+    """S28: a file that stands alone; the guest goes on."""
+    snapshot_id = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, snapshot_id)
+    told = []
+    file = lab.driver.snapshots.extract(server, snapshot_id, lambda: told.append(1))
+    assert told
+    assert pathlib.Path(file.path).stat().st_size > 0
+    assert file.disk_format in ("raw", "qcow2")
+    assert lab.driver.guests.info(server).power_state.name == "RUNNING"
+    assert lab.driver.snapshots.list_snapshots() == [snapshot_id]
+    lab.driver.snapshots.discard(server, snapshot_id)
+    assert not pathlib.Path(file.path).exists()
+    assert lab.driver.snapshots.list_snapshots() == []
+
+
+def test_a_copy_of_a_guest_that_is_off(lab, server):
+    lab.driver.power.power_off(server, 0)
+    snapshot_id = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, snapshot_id)
+    file = lab.driver.snapshots.extract(server, snapshot_id, nothing)
+    assert pathlib.Path(file.path).stat().st_size > 0
+    lab.driver.snapshots.discard(server, snapshot_id)
+    lab.driver.power.power_on(server)
+
+
+def test_discard_is_idempotent_whatever_was_done(lab, server):
+    for steps in (0, 1, 2):
+        snapshot_id = str(uuid.uuid4())
+        if steps:
+            lab.driver.snapshots.take(server, snapshot_id)
+        if steps > 1:
+            lab.driver.snapshots.extract(server, snapshot_id, nothing)
+        lab.driver.snapshots.discard(server, snapshot_id)
+        lab.driver.snapshots.discard(server, snapshot_id)
+        lab.driver.snapshots.unpublish(server, snapshot_id)
+        assert lab.driver.snapshots.list_snapshots() == []
+    lab.driver.snapshots.discard(str(uuid.uuid4()), str(uuid.uuid4()))
+
+
+def test_two_copies_after_each_other(lab, server):
+    for _ in range(2):
+        snapshot_id = str(uuid.uuid4())
+        lab.driver.snapshots.take(server, snapshot_id)
+        lab.driver.snapshots.extract(server, snapshot_id, nothing)
+        lab.driver.snapshots.discard(server, snapshot_id)
+
+
+def test_an_impatient_caller_ends_the_wait(lab, server):
+    """What the progress call raises comes out, and a discard stops the copying."""
+    snapshot_id = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, snapshot_id)
+
+    def enough():
+        raise exceptions.OperationSuperseded(operation_id=snapshot_id)
+
+    with pytest.raises(exceptions.OperationSuperseded):
+        lab.driver.snapshots.extract(server, snapshot_id, enough)
+    lab.driver.snapshots.discard(server, snapshot_id)
+    assert lab.driver.snapshots.list_snapshots() == []
+
+
+def test_no_guest(lab):
+    with pytest.raises(exceptions.GuestNotFound):
+        lab.driver.snapshots.take(str(uuid.uuid4()), str(uuid.uuid4()))
+
+
+def test_a_guest_without_a_local_disk(lab):
+    server = lab.spawn(lab.volume("vda", boot_index=0))
+    with pytest.raises((exceptions.HypervisorError, exceptions.RbdImageNotFound)):
+        lab.driver.snapshots.take(server, str(uuid.uuid4()))
+
+
+@pytest.mark.parametrize("power", ["on", "off"])
+@pytest.mark.parametrize("images_type", ["qcow2", "raw"])
+def test_a_header_that_the_guest_wrote_is_only_bytes(libvirt_lab, images_type, power):
+    """CVE-2026-24708 and its family: the root disk begins with a qcow2 header that
+    names a file of the host; the copy holds these bytes and not that file."""
+    lab = libvirt_lab
+    lab.driver = lab.new_driver(libvirt__images_type=images_type)
+    secret = lab.path / "secret"
+    secret.write_bytes(b"canary".ljust(MIB, b"x"))
+    trap = lab.path / "trap.qcow2"
+    command = [
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        str(secret),
+        "-F",
+        "raw",
+        str(trap),
+    ]
+    subprocess.run(command, check=True, timeout=30)
+    image = lab.root_image()
+    with pathlib.Path(image.path).open("r+b") as file:
+        file.write(trap.read_bytes())
+    server = lab.spawn(root_image=image)
+    if power == "off":
+        lab.driver.power.power_off(server, 0)
+    snapshot_id = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, snapshot_id)
+    copy = lab.driver.snapshots.extract(server, snapshot_id, nothing)
+    flat = lab.path / "flat"
+    command = ["qemu-img", "convert", "-f", copy.disk_format, "-O", "raw", copy.path, str(flat)]
+    subprocess.run(command, check=True, timeout=30)
+    content = flat.read_bytes()
+    assert content[: len(trap.read_bytes())] == trap.read_bytes()
+    assert b"canary" not in content
+    lab.driver.snapshots.discard(server, snapshot_id)
+
+
+def test_files_are_published_nowhere(libvirt_lab):
+    server = libvirt_lab.spawn(root_image=libvirt_lab.root_image())
+    snapshot_id = str(uuid.uuid4())
+    libvirt_lab.driver.snapshots.take(server, snapshot_id)
+    assert libvirt_lab.driver.snapshots.publish(server, snapshot_id) is None
+    libvirt_lab.driver.snapshots.discard(server, snapshot_id)
+
+
+def disk_in_ceph(lab, content):
+    """A running server whose root disk begins with ``content``."""
+    path = lab.path / "content"
+    path.write_bytes(content)
+    image_id = str(uuid.uuid4())
+    image = interface.RootImage(
+        image_id, str(lab.glance_image(path, image_id)), "raw", len(content)
+    )
+    return lab.spawn(root_image=image), image_id
+
+
+def test_a_snapshot_in_ceph_becomes_an_image_without_a_byte(rbd_lab):
+    """S28, S218: a clone in Glance's pool, that outlives its server, and its
+    server's snapshot, which goes when nothing needs it."""
+    lab, content = rbd_lab, os.urandom(2 * MIB)
+    server, _image_id = disk_in_ceph(lab, content)
+    snapshots, disk, made = lab.driver.snapshots, f"{server}_disk", str(uuid.uuid4())
+    snapshots.take(server, made)
+    url = snapshots.publish(server, made)
+    snapshots.discard(server, made)
+    assert url == f"rbd://{lab.cluster.fsid()}/images/{made}/snap"
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert images.parent(made) == ceph.Snapshot("vms", disk, made)
+        assert images.used_bytes(made) == 0
+        assert images.is_protected(made, "snap")
+        assert images.read(made, 0, len(content)) == content
+        # Kept as long as the image is a clone of it, and no longer.
+        assert [each.name for each in vms.snapshots(disk)] == [made]
+        images.flatten(made)
+        snapshots.discard(server, str(uuid.uuid4()))
+        assert vms.snapshots(disk) == []
+
+
+def test_a_server_goes_before_its_image(rbd_lab):
+    """And a server is made of that image, which was made of a server."""
+    lab, content = rbd_lab, os.urandom(2 * MIB)
+    server, _image_id = disk_in_ceph(lab, content)
+    made = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, made)
+    lab.driver.snapshots.publish(server, made)
+    lab.driver.snapshots.discard(server, made)
+    second = lab.spawn(
+        root_image=interface.RootImage(made, f"images/{made}@snap", "raw", len(content))
+    )
+    lab.driver.guests.destroy(server)
+    lab.driver.disks.remove(server)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert images.read(made, 0, len(content), "snap") == content
+        assert vms.read(f"{second}_disk", 0, len(content)) == content
+        assert not vms.exists(f"{server}_disk")
+
+
+def test_what_was_published_in_vain_goes(rbd_lab):
+    """Only the clone of that snapshot; an image that was there is another's."""
+    lab = rbd_lab
+    server, image_id = disk_in_ceph(lab, b"x" * MIB)
+    snapshots, made = lab.driver.snapshots, str(uuid.uuid4())
+    snapshots.take(server, made)
+    snapshots.publish(server, made)
+    for _ in range(2):
+        snapshots.unpublish(server, made)
+        snapshots.discard(server, made)
+    snapshots.unpublish(server, image_id)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert not images.exists(made)
+        assert images.exists(image_id)
+        assert vms.snapshots(f"{server}_disk") == []
+
+
+def test_a_host_that_may_not_write_to_glances_pool_uploads(rbd_lab):
+    lab, content = rbd_lab, os.urandom(MIB)
+    server, _image_id = disk_in_ceph(lab, content)
+    lab.driver = lab.new_driver(
+        libvirt__images_rbd_glance_pools=["nowhere"], libvirt__snapshot_image_format="qcow2"
+    )
+    snapshots, made = lab.driver.snapshots, str(uuid.uuid4())
+    snapshots.take(server, made)
+    assert snapshots.publish(server, made) is None
+    file = snapshots.extract(server, made, nothing)
+    flat = lab.path / "flat"
+    command = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", file.path, str(flat)]
+    subprocess.run(command, check=True, timeout=30)
+    assert flat.read_bytes()[:MIB] == content
+    snapshots.discard(server, made)
+    with lab.cluster.pool("vms") as vms:
+        assert vms.snapshots(f"{server}_disk") == []

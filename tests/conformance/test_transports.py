@@ -1,0 +1,342 @@
+"""Every transport that this kind of machine can run, with a guest that reads back
+what it wrote: RBD from a real Ceph, iSCSI from a real target through QEMU's own
+initiator, and LUKS on a file and on RBD. The others: tests/unit/virt/libvirt/volumes.
+"""
+
+import contextlib
+import logging
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import uuid
+
+import pytest
+
+from nova_lite import concurrency
+from nova_lite import exceptions
+from nova_lite.volume import keys
+from tests.conformance import conftest
+from tests.conformance import test_guest_system
+from tests.conformance.test_guest_system import guest_image  # noqa: F401
+
+SIZE_MIB = 16
+PASSPHRASE = b"canary-passphrase-7f3d"
+CHAP_PASSWORD = "canary-chap-91c2"
+
+
+@pytest.fixture
+def host(libvirtd, caplog):
+    """Everything that is logged is searched for secrets afterwards."""
+    caplog.set_level(logging.DEBUG)
+    with conftest.new_lab("libvirt") as lab:
+        yield lab
+    for canary in (PASSPHRASE.decode(), CHAP_PASSWORD):
+        assert canary not in caplog.text
+
+
+def device_of(transport, volume_id, **data):
+    return {
+        "connection_info": {
+            "driver_volume_type": transport,
+            "serial": volume_id,
+            "data": {"access_mode": "rw", **data},
+        },
+        "mount_device": "/dev/vdb",
+        "attachment_id": str(uuid.uuid4()),
+        "boot_index": None,
+        "delete_on_termination": False,
+        "device_type": "disk",
+        "disk_bus": None,
+        "guest_format": None,
+    }
+
+
+def virsh(*arguments):
+    command = ["virsh", "-c", "qemu:///system", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def secrets():
+    return set(re.findall(r"^ *([0-9a-f-]{36})", virsh("secret-list"), re.MULTILINE))
+
+
+def command_lines():
+    lines = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_bytes())
+    return b"\n".join(lines)
+
+
+def use_twice(host, image, device, encryption=None):
+    """Plug, write, unplug, disconnect; and once more to read what was written."""
+    host.driver = host.new_driver(libvirt__device_detach_timeout_s=20.0, **host.options)
+    before = secrets()
+    booted = test_guest_system.Booted(host, image)
+    info, volume_id = device["connection_info"], device["connection_info"]["serial"]
+    found = None
+    for found_then in ("- -", "{sum} intact"):
+        host.driver.volumes.connect(info, booted.uuid, encryption)
+        host.driver.volumes.plug(booted.uuid, device)
+        payload = f"payload vdb read {found_then.format(sum=found)} wrote"
+        booted.wait_for(payload, test_guest_system.BOOT_TIMEOUT_S)
+        booted.wait_for(f"disk-added vdb serial {volume_id[:20]} size {SIZE_MIB * 2**20}")
+        text = host.driver.consoles.output(booted.uuid).decode()
+        found = re.findall(r"payload vdb read .* wrote ([0-9a-f]+)", text)[-1]
+        _no_secret_is_seen(booted.uuid)
+        host.driver.volumes.unplug(booted.uuid, volume_id)
+        host.driver.volumes.disconnect(info, booted.uuid)
+        assert host.driver.volumes.users(volume_id) == frozenset()
+    return secrets() - before
+
+
+def _no_secret_is_seen(instance_uuid):
+    """Not by who sees the domain, and not by who sees the processes."""
+    seen = virsh("dumpxml", "--security-info", instance_uuid).encode() + command_lines()
+    assert PASSPHRASE not in seen
+    assert CHAP_PASSWORD.encode() not in seen
+
+
+class TestRbd:
+    """S197, S198, S209, S210, S220: a network disk, no device and no file on the host."""
+
+    @pytest.fixture
+    def volume(self, host, ceph_conf):
+        """An empty image, as Cinder exports it."""
+        volume_id = str(uuid.uuid4())
+        name = f"volumes/volume-{volume_id}"
+        self.rbd(ceph_conf, "create", name, "--size", f"{SIZE_MIB}M")
+        yield device_of("rbd", volume_id, **rbd_data(ceph_conf, name))
+        self.rbd(ceph_conf, "rm", "--no-progress", name)
+
+    @pytest.fixture(autouse=True)
+    def options(self, host, ceph_conf):
+        host.options = {
+            "libvirt__images_rbd_ceph_conf": ceph_conf,
+            "libvirt__rbd_secret_uuid": str(uuid.uuid4()),
+        }
+        yield
+        for name in secrets() & {host.options["libvirt__rbd_secret_uuid"]}:
+            virsh("secret-undefine", name)
+
+    @staticmethod
+    def rbd(ceph_conf, *arguments):
+        command = ["rbd", "-c", ceph_conf, "--id", "admin", *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def test_a_guest_uses_it(self, host, guest_image, volume, ceph_conf):  # noqa: F811
+        left = use_twice(host, guest_image, volume)
+        # The key is the host's: the secret that was made of its keyring stays.
+        assert left == {host.options["libvirt__rbd_secret_uuid"]}
+        keyring = pathlib.Path(ceph_conf).with_name("ceph.client.cinder.keyring").read_text()
+        (key,) = re.findall(r"key = (\S+)", keyring)
+        assert key.encode() not in command_lines()
+        assert not list(pathlib.Path("/tmp").glob("brickrbd_*"))
+
+    def test_an_encrypted_one(self, host, guest_image, volume, ceph_conf):  # noqa: F811
+        """S201: the guest sees plaintext, Ceph does not."""
+        name = volume["connection_info"]["data"]["name"]
+        luks_file = host.path / "luks"
+        make_luks(luks_file, SIZE_MIB)
+        self.rbd(ceph_conf, "rm", "--no-progress", name)
+        self.rbd(ceph_conf, "import", "--no-progress", str(luks_file), name)
+        volume["connection_info"]["data"]["encrypted"] = True
+        left = use_twice(host, guest_image, volume, keys.Encryption("luks", PASSPHRASE))
+        assert left == {host.options["libvirt__rbd_secret_uuid"]}
+        exported = host.path / "exported"
+        self.rbd(ceph_conf, "export", "--no-progress", name, str(exported))
+        assert_is_ciphertext(exported)
+
+    def test_without_a_key_nothing_is_left(self, host, volume, tmp_path):
+        """S207: and the message says what to do."""
+        user = str(uuid.uuid4())
+        volume["connection_info"]["data"]["auth_username"] = "nobody"
+        host.driver = host.new_driver(**host.options)
+        with pytest.raises(exceptions.VolumeNotConnected, match=r"no secret .* client\.nobody"):
+            host.driver.volumes.connect(volume["connection_info"], user)
+        host.driver.volumes.disconnect(volume["connection_info"], user)
+        assert host.driver.volumes.users(volume["connection_info"]["serial"]) == frozenset()
+
+
+def rbd_data(ceph_conf, name):
+    text = pathlib.Path(ceph_conf).read_text()
+    host, port = re.findall(r"v2:([0-9.]+):(\d+)", text)[0]
+    return {
+        "name": name,
+        "hosts": [host],
+        "ports": [port],
+        "cluster_name": "ceph",
+        "auth_enabled": True,
+        "auth_username": "cinder",
+        "secret_type": "ceph",
+        "secret_uuid": None,
+        "discard": True,
+    }
+
+
+class TestLuksFile:
+    """S201, S208."""
+
+    @pytest.fixture(autouse=True)
+    def options(self, host):
+        host.options = {}
+
+    def test_a_guest_uses_it(self, host, guest_image):  # noqa: F811
+        device = host.volume("vdb", size_mib=1)
+        path = pathlib.Path(device["connection_info"]["data"]["device_path"])
+        make_luks(path, SIZE_MIB)
+        device["connection_info"]["data"]["encrypted"] = True
+        encryption = keys.Encryption("luks", PASSPHRASE)
+        assert use_twice(host, guest_image, device, encryption) == set()
+        assert_is_ciphertext(path)
+
+    def test_the_wrong_key_gives_the_guest_nothing(self, host):
+        device = host.volume("vdb", size_mib=1)
+        make_luks(pathlib.Path(device["connection_info"]["data"]["device_path"]), SIZE_MIB)
+        device["connection_info"]["data"]["encrypted"] = True
+        server = host.spawn(host.volume("vda"))
+        before = secrets()
+        wrong = keys.Encryption("luks", b"wrong")
+        host.driver.volumes.connect(device["connection_info"], server, wrong)
+        with pytest.raises(exceptions.HypervisorError):
+            host.driver.volumes.plug(server, device)
+        host.driver.volumes.disconnect(device["connection_info"], server)
+        assert secrets() == before
+        assert device["connection_info"]["serial"] not in host.serials(server)
+
+    @pytest.mark.parametrize("encryption", [None, keys.Encryption("plain", PASSPHRASE)])
+    def test_no_guest_ever_gets_ciphertext(self, host, encryption):
+        """CVE-2017-18191."""
+        device = host.volume("vdb")
+        device["connection_info"]["data"]["encrypted"] = True
+        server = host.spawn(host.volume("vda"))
+        with pytest.raises(exceptions.InvalidVolume, match="encrypted"):
+            host.driver.volumes.connect(device["connection_info"], server, encryption)
+        with pytest.raises(exceptions.HypervisorError):
+            host.driver.volumes.plug(server, device)
+
+
+def make_luks(path, size_mib):
+    """Full of zeros: what was never written would decrypt to noise."""
+    path.unlink(missing_ok=True)
+    zeros = path.with_name("zeros")
+    with zeros.open("wb") as file:
+        file.truncate(size_mib * 2**20)
+    subprocess.run(
+        [
+            *("qemu-img", "convert", "-f", "raw", "-O", "luks", "-S", "0"),
+            *("--object", "secret,id=key,file=/dev/stdin"),
+            *("-o", "key-secret=key,iter-time=10", str(zeros), str(path)),
+        ],
+        input=PASSPHRASE,
+        check=True,
+        timeout=60,
+    )
+
+
+def assert_is_ciphertext(path):
+    content = path.read_bytes()
+    assert content.startswith(b"LUKS\xba\xbe")
+    assert b"nova-lite:" not in content
+
+
+class Target:
+    """An iSCSI target in user space, with one unit behind a password."""
+
+    iqn = "iqn.2026-11.test.nova-lite:target"
+    control = "7"
+
+    def __init__(self, path, port):
+        self.portal = f"127.0.0.1:{port}"
+        disk = path / "unit"
+        with disk.open("wb") as file:
+            file.truncate(SIZE_MIB * 2**20)
+        target = ("--mode", "target", "--tid", "1")
+        account = ("--mode", "account", "--user", "guest")
+        self.admin("--op", "new", *target, "-T", self.iqn)
+        unit = ("--mode", "logicalunit", "--tid", "1", "--lun", "1")
+        self.admin("--op", "new", *unit, "-b", str(disk))
+        self.admin("--op", "new", *account, "--password", CHAP_PASSWORD)
+        self.admin("--op", "bind", *account, "--tid", "1")
+        self.admin("--op", "bind", *target, "-I", "ALL")
+
+    def admin(self, *arguments):
+        command = ["tgtadm", "-C", self.control, "--lld", "iscsi", *arguments]
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=30
+        ).stdout
+
+    def sessions(self):
+        shown = self.admin("--op", "show", "--mode", "target")
+        return re.findall(r"Initiator: (\S+)", shown)
+
+
+@pytest.fixture
+def target(host):
+    if not (shutil.which("tgtd") and shutil.which("tgtadm")):
+        pytest.skip("tgt is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["tgtd", "-f", "-C", Target.control, "--iscsi", f"portal=127.0.0.1:{port}"]
+
+    def answers():
+        show = ["tgtadm", "-C", Target.control, "--op", "show", "--mode", "sys"]
+        return subprocess.run(show, capture_output=True, timeout=30).returncode == 0
+
+    with conftest.daemon(*command, log=host.path / "tgtd.log"):
+        assert concurrency.wait_until(answers, 10, 0.1), (host.path / "tgtd.log").read_text()
+        try:
+            yield Target(host.path, port)
+        finally:
+            # It does not end by a signal while it serves anything.
+            admin = ["tgtadm", "-C", Target.control, "--lld", "iscsi", "--op", "delete"]
+            subprocess.run([*admin, "--mode", "target", "--tid", "1", "--force"], timeout=30)
+            subprocess.run([*admin, "--mode", "system"], timeout=30)
+
+
+class TestIscsi:
+    """QEMU's own initiator, for hosts that have none (S184)."""
+
+    @pytest.fixture(autouse=True)
+    def options(self, host):
+        host.options = {"libvirt__iscsi_initiator": "qemu"}
+
+    def device(self, target, password=CHAP_PASSWORD):
+        return device_of(
+            "iscsi",
+            str(uuid.uuid4()),
+            target_iqn=target.iqn,
+            target_portal=target.portal,
+            target_lun=1,
+            auth_method="CHAP",
+            auth_username="guest",
+            auth_password=password,
+        )
+
+    def test_a_guest_uses_it(self, host, guest_image, target):  # noqa: F811
+        """With CHAP; the secret goes with the connection, the session with the disk."""
+        assert use_twice(host, guest_image, self.device(target)) == set()
+        assert concurrency.wait_until(lambda: target.sessions() == [], 10)
+
+    def test_who_logs_in_is_who_cinder_was_told_of(self, host, target):
+        host.driver = host.new_driver(**host.options)
+        server = host.spawn(host.volume("vda"))
+        host.plug(server, self.device(target))
+        assert target.sessions() == [host.driver.volumes.connector()["initiator"]]
+
+    def test_a_wrong_password_leaves_nothing(self, host, target):
+        """S207."""
+        host.driver = host.new_driver(**host.options)
+        server, before = host.spawn(host.volume("vda")), secrets()
+        device = self.device(target, password="wrong-but-long-enough")
+        info = device["connection_info"]
+        host.driver.volumes.connect(info, server)
+        with pytest.raises(exceptions.HypervisorError) as caught:
+            host.driver.volumes.plug(server, device)
+        assert "wrong-but-long-enough" not in str(caught.value)
+        host.driver.volumes.disconnect(info, server)
+        assert secrets() == before
+        assert info["serial"] not in host.serials(server)
