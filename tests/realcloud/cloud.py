@@ -63,6 +63,13 @@ def output_of(*argv: object, timeout_s: float = 120.0) -> str:
     return done.stdout
 
 
+def run(*argv: object, timeout_s: float = 120.0) -> tuple[int, str]:
+    """Exit code of a command, and what it printed."""
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=timeout_s)
+    return done.returncode, done.stdout
+
+
 class Cloud:
     """A running cloud of ``tools/realcloud``: its users, and its insides."""
 

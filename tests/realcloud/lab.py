@@ -220,13 +220,9 @@ class Lab:
 
     def events(self, server_id: str, action: str) -> dict[str, Body]:
         """Step -> event of the last action of that name, which has ended."""
-        path = f"/servers/{server_id}/os-instance-actions"
 
         def ended() -> dict[str, Body]:
-            listed = self.compute("GET", path, user=clouds.ADMIN).body["instanceActions"]
-            wanted = next(row["request_id"] for row in listed if row["action"] == action)
-            shown = self.compute("GET", f"{path}/{wanted}", user=clouds.ADMIN).body
-            events = shown["instanceAction"]["events"]
+            events = self._last_action(server_id, action).get("events")
             if not events or any(event["finish_time"] is None for event in events):
                 return {}
             return {event["event"]: event for event in events}
@@ -234,14 +230,19 @@ class Lab:
         return typing.cast(dict[str, Body], clouds.wait_for(ended, f"{action} to end", 60.0))
 
     def under_way(self, server_id: str) -> list[str]:
-        """Steps of the server's last action that have not ended, such as ``connect``."""
+        """Steps of the server's last action that have not ended, such as ``connect_volume``."""
+        events = self._last_action(server_id).get("events", [])
+        return [event["event"] for event in events if event["finish_time"] is None]
+
+    def _last_action(self, server_id: str, action: str | None = None) -> Body:
         path = f"/servers/{server_id}/os-instance-actions"
-        listed = self.compute("GET", path, user=clouds.ADMIN).body.get("instanceActions")
-        if not listed:
-            return []
-        last = max(listed, key=lambda row: row["start_time"])["request_id"]
-        shown = self.compute("GET", f"{path}/{last}", user=clouds.ADMIN).body["instanceAction"]
-        return [row["event"] for row in shown["events"] if row["finish_time"] is None]
+        listed = self.compute("GET", path, user=clouds.ADMIN).body.get("instanceActions", [])
+        rows = [row for row in listed if action in (None, row["action"])]
+        if not rows:
+            return {}
+        last = max(rows, key=lambda row: row["start_time"])["request_id"]
+        shown = self.compute("GET", f"{path}/{last}", user=clouds.ADMIN).body
+        return typing.cast(Body, shown["instanceAction"])
 
     # Volumes
 

@@ -103,7 +103,10 @@ def test_ceph_is_silent_for_a_while(
         ordered = lab.order("patient", image=guest_images.raw)
         assert lab.try_attach(server, volume).status == 200
         waiting = ordered.body["server"]["id"]
-        clouds.wait_for(lambda: "create_disks" in lab.under_way(waiting), "it to need Ceph")
+        clouds.wait_for(
+            lambda: {"fetch_image", "create_disks"} & {*lab.under_way(waiting)},
+            "the build to need Ceph",
+        )
     lab.active(waiting)
     lab.until(volume, "in-use")
     guest = lab.guest(server)
