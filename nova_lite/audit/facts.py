@@ -11,6 +11,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite.db.queries import audit as queries
 from nova_lite.volume import cinder
+from nova_lite.volume import host_side
 
 Device = objects.BlockDeviceMapping
 
@@ -89,6 +90,15 @@ class Facts:
             if device.volume_id:
                 found[device.volume_id].append(device)
         return found
+
+    def serials_of(self, instance_uuid: str) -> set[str]:
+        """Serials of the disks that the server's guest should have: the volumes' ids, but
+        for those that were swapped while it ran."""
+        return {
+            host_side.serial_of(device)
+            for device in self.cell.devices
+            if device.instance_uuid == instance_uuid and device.volume_id
+        }
 
     def is_stranger(self, instance_uuid: str) -> bool:
         """Whether no database has ever heard of the server."""

@@ -173,11 +173,12 @@ def _connection(device: facts.Device) -> View | None:
 def _disk_of(seen: facts.Facts, server: objects.Instance, device: facts.Device) -> View | None:
     """What the hypervisor says: in what runs, in the definition, or both."""
     name = (device.device_name or "").removeprefix("/dev/")
+    serial = host_side.serial_of(device) if device.volume_id else None
     for place in seen.places.get(server.uuid, []):
         disks: dict[str, objects.InventoryDisk] = {}
         for where, listed in (("live", place.guest.live or []), ("defined", place.guest.defined)):
             for disk in listed:
-                same = disk.serial == device.volume_id if device.volume_id else disk.device == name
+                same = disk.serial == serial if serial else disk.device == name
                 if same:
                     disks[where] = disk
         if disks:
@@ -229,7 +230,7 @@ def _ceph(
 
 
 def _unknown_disks(seen: facts.Facts, server: objects.Instance) -> list[View]:
-    known = {device.volume_id for device in seen.cell.devices}
+    known = seen.serials_of(server.uuid)
     return [
         {"host": place.host, "volume": serial}
         for place in seen.places.get(server.uuid, [])

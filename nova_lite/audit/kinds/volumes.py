@@ -8,6 +8,7 @@ from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
+from nova_lite.volume import host_side
 
 HELD = frozenset({"reserved", "attaching", "detaching", "in-use"})
 WRONG_FOR_USED = frozenset({"available", "reserved", "attaching", "detaching", "error"})
@@ -57,8 +58,9 @@ def is_in_no_guest(all_facts: facts.Facts, volume_id: str) -> bool:
     """Whether every host has told its guests and none has the volume."""
     if any(all_facts.knows(host, "guests") is None for host in all_facts.hosts):
         return False
+    serials = {volume_id, *map(host_side.serial_of, all_facts.uses.get(volume_id, ()))}
     return not any(
-        volume_id in place.serials for places in all_facts.places.values() for place in places
+        serials & place.serials for places in all_facts.places.values() for place in places
     )
 
 

@@ -3,6 +3,7 @@ what Cinder does by itself. What is found in a world is in tests/functional/pipe
 
 import dataclasses
 import datetime
+import json
 import typing
 import uuid
 
@@ -141,6 +142,23 @@ def test_a_multiattach_volume_may_be_on_two_servers() -> None:
             api=dataclasses.replace(seen.api, mapped=dict.fromkeys(servers, "p")),
         )
         assert found_in(seen) == ([] if multiattach else ["volume-on-two-servers"])
+
+
+def test_a_volume_that_was_swapped_keeps_the_serial_of_the_first() -> None:
+    """The guest's disk has the new volume's data under the old one's name."""
+    new = str(uuid.UUID(int=6))
+    info = json.dumps({"driver_volume_type": "local", "serial": VOLUME, "data": {}})
+    use = (cinder.VolumeUse(ATTACHMENT, SERVER, "/dev/vda"),)
+    seen = with_devices(
+        device(volume_id=new, connection_info=info),
+        volumes={new: volume(id=new, attachments=use)},
+        attachments={ATTACHMENT: cinder.Attachment(ATTACHMENT, new, SERVER, "attached", None)},
+    )
+    assert found_in(seen) == []
+    stray = cinder.Attachment("x", new, SERVER, "reserved", None)
+    both = {**(seen.attachments or {}), "x": stray}
+    (found,) = looks.compare(dataclasses.replace(seen, attachments=both))
+    assert not found.is_repairable
 
 
 def image(name: str) -> objects.InventoryImage:
