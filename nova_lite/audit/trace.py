@@ -12,8 +12,8 @@ from nova_lite.audit import finding
 from nova_lite.audit import kinds
 from nova_lite.audit import looks
 from nova_lite.image import glance
-from nova_lite.volume import cinder
 from nova_lite.volume import host_side
+from nova_lite.volume import records
 
 View: typing.TypeAlias = dict[str, typing.Any]
 
@@ -84,7 +84,7 @@ class Tracer:
         ctxt: context.RequestContext,
         server: objects.Instance,
         device: facts.Device,
-        volume: cinder.Volume | None,
+        volume: records.Volume | None,
     ) -> View | None:
         image_id = device.image_id
         if volume is not None:
@@ -119,7 +119,7 @@ def _server(seen: facts.Facts, server: objects.Instance) -> View:
     }
 
 
-def _volume(seen: facts.Facts, device: facts.Device, volume: cinder.Volume | None) -> View | None:
+def _volume(seen: facts.Facts, device: facts.Device, volume: records.Volume | None) -> View | None:
     if not device.volume_id:
         return None
     if volume is None:

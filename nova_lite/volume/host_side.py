@@ -11,6 +11,7 @@ from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector
 from nova_lite.volume import keys
+from nova_lite.volume import records
 
 LOG = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
     return info | {"data": data, "serial": info.get("serial") or bdm.volume_id}
 
 
-def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: cinder.Volume) -> None:
+def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: records.Volume) -> None:
     """Keep Cinder's answer, :func:`completed`, in the mapping. Phase ``connected``.
 
     What the guest's disk is made by is kept too, where Nova keeps it: whether several
@@ -158,7 +159,7 @@ def encryption_of(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
     volume_keys: keys.VolumeKeys | None,
-    volume: cinder.Volume,
+    volume: records.Volume,
 ) -> keys.Encryption | None:
     """What opens the volume if it is encrypted, asked for whenever a host is
     connected (S201): no guest is ever given ciphertext (CVE-2017-18191).

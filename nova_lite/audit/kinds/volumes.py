@@ -6,9 +6,9 @@ from nova_lite.audit import finding
 from nova_lite.audit.finding import found
 from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
-from nova_lite.volume import cinder
 from nova_lite.volume import creation
 from nova_lite.volume import host_side
+from nova_lite.volume import records
 
 HELD = frozenset({"reserved", "attaching", "detaching", "in-use"})
 WRONG_FOR_USED = frozenset({"available", "reserved", "attaching", "detaching", "error"})
@@ -188,7 +188,7 @@ def _unattached(all_facts: facts.Facts) -> finding.Yields:
         yield found("volume-unattached", says, volume=volume.id)
 
 
-def _made_for_devices(all_facts: facts.Facts) -> list[tuple[cinder.Volume, str]]:
+def _made_for_devices(all_facts: facts.Facts) -> list[tuple[records.Volume, str]]:
     """Volumes that we had made, and the server whose device each is for ("": the
     device is gone)."""
     return [
@@ -200,5 +200,5 @@ def _made_for_devices(all_facts: facts.Facts) -> list[tuple[cinder.Volume, str]]
     ]
 
 
-def _is_migrating(volume: cinder.Volume) -> bool:
+def _is_migrating(volume: records.Volume) -> bool:
     return volume.migration_status not in MOVED

@@ -7,7 +7,7 @@ import pytest
 
 from nova_lite import exceptions
 from nova_lite import objects
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 from tests.functional.api import conftest
 from tests.functional.api import test_policy_matrix
 
@@ -169,7 +169,7 @@ def test_bodies_that_are_refused(api: conftest.Api, fields: dict[str, object]) -
 def test_quotas(api: conftest.Api) -> None:
     """RULES B7: of snapshots, before anything is made; of metadata until 2.38."""
     api.host()
-    api.cinder.snapshot_quota.return_value = cinder.SnapshotQuota(limit=3, used=3)
+    api.cinder.snapshot_quota.return_value = records.SnapshotQuota(limit=3, used=3)
     server_id = from_volume(api)
     result = ask(api, server_id)
     assert (result.status_code, "snapshots" in result.text) == (403, True)

@@ -15,7 +15,7 @@ from nova_lite.audit import kinds
 from nova_lite.audit import looks
 from nova_lite.db.queries import allocations
 from nova_lite.db.queries import audit as queries
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 
 SERVER, VOLUME, ATTACHMENT, NODE = (str(uuid.UUID(int=number)) for number in range(1, 5))
 GONE, STRANGER = str(uuid.UUID(int=8)), str(uuid.UUID(int=9))
@@ -40,14 +40,14 @@ def device(**fields: typing.Any) -> objects.BlockDeviceMapping:
     return objects.BlockDeviceMapping(**values | fields)
 
 
-def volume(**fields: typing.Any) -> cinder.Volume:
+def volume(**fields: typing.Any) -> records.Volume:
     values: dict[str, typing.Any] = {
         "id": VOLUME, "status": "in-use", "size_gib": 1, "bootable": True, "multiattach": False,
         "availability_zone": None, "volume_type": None, "image_metadata": {}, "name": None,
-        "attachments": (cinder.VolumeUse(ATTACHMENT, SERVER, "/dev/vda"),), "service_uuid": None,
+        "attachments": (records.VolumeUse(ATTACHMENT, SERVER, "/dev/vda"),), "service_uuid": None,
         "shared_targets": False, "encrypted": False,
     }  # fmt: skip
-    return cinder.Volume(**values | fields)
+    return records.Volume(**values | fields)
 
 
 def disks(*serials: str) -> list[objects.InventoryDisk]:
@@ -66,7 +66,7 @@ def world(**fields: typing.Any) -> facts.Facts:
     cell = queries.Cell({SERVER: server()}, (device(),), (), 0, {})
     held = (allocations.Allocation(SERVER, NODE, USED),)
     api = queries.Api(frozenset(), {SERVER: "p"}, held, {SERVER: USED}, (), {NODE: "a"})
-    attachment = cinder.Attachment(ATTACHMENT, VOLUME, SERVER, "attached", None)
+    attachment = records.Attachment(ATTACHMENT, VOLUME, SERVER, "attached", None)
     values: dict[str, typing.Any] = {
         "cell": cell, "api": api, "volumes": {VOLUME: volume()},
         "attachments": {ATTACHMENT: attachment}, "hosts": {"a": host()},
@@ -89,9 +89,9 @@ def test_where_all_agree_nothing_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "attachments", [{}, {"x": cinder.Attachment("x", VOLUME, SERVER, "attached", None)}]
+    "attachments", [{}, {"x": records.Attachment("x", VOLUME, SERVER, "attached", None)}]
 )
-def test_the_legacy_flow_has_no_attachment_ids(attachments: dict[str, cinder.Attachment]) -> None:
+def test_the_legacy_flow_has_no_attachment_ids(attachments: dict[str, records.Attachment]) -> None:
     """Cinder lists the server as the volume's user; a newer one as an attachment too."""
     legacy = device(attachment_id=None)
     assert found_in(with_devices(legacy, attachments=attachments)) == []
@@ -114,7 +114,7 @@ def test_what_cinder_does_to_a_volume_in_use_is_no_drift(status: str) -> None:
 
 def test_attachments_of_other_services_are_theirs() -> None:
     """Cinder serves more than one compute service."""
-    other = cinder.Attachment("x", VOLUME, STRANGER, "attached", None)
+    other = records.Attachment("x", VOLUME, STRANGER, "attached", None)
     seen = world()
     both = {**(seen.attachments or {}), "x": other}
     assert found_in(dataclasses.replace(seen, attachments=both)) == []
@@ -131,8 +131,8 @@ def test_a_multiattach_volume_may_be_on_two_servers() -> None:
             other,
             volumes={VOLUME: volume(multiattach=multiattach)},
             attachments={
-                ATTACHMENT: cinder.Attachment(ATTACHMENT, VOLUME, SERVER, "attached", None),
-                "x": cinder.Attachment("x", VOLUME, second, "attached", None),
+                ATTACHMENT: records.Attachment(ATTACHMENT, VOLUME, SERVER, "attached", None),
+                "x": records.Attachment("x", VOLUME, second, "attached", None),
             },
         )
         servers = {SERVER: server(), second: server(second, vm_state="error", host=None)}
@@ -148,14 +148,14 @@ def test_a_volume_that_was_swapped_keeps_the_serial_of_the_first() -> None:
     """The guest's disk has the new volume's data under the old one's name."""
     new = str(uuid.UUID(int=6))
     info = json.dumps({"driver_volume_type": "local", "serial": VOLUME, "data": {}})
-    use = (cinder.VolumeUse(ATTACHMENT, SERVER, "/dev/vda"),)
+    use = (records.VolumeUse(ATTACHMENT, SERVER, "/dev/vda"),)
     seen = with_devices(
         device(volume_id=new, connection_info=info),
         volumes={new: volume(id=new, attachments=use)},
-        attachments={ATTACHMENT: cinder.Attachment(ATTACHMENT, new, SERVER, "attached", None)},
+        attachments={ATTACHMENT: records.Attachment(ATTACHMENT, new, SERVER, "attached", None)},
     )
     assert found_in(seen) == []
-    stray = cinder.Attachment("x", new, SERVER, "reserved", None)
+    stray = records.Attachment("x", new, SERVER, "reserved", None)
     both = {**(seen.attachments or {}), "x": stray}
     (found,) = looks.compare(dataclasses.replace(seen, attachments=both))
     assert not found.is_repairable

@@ -19,6 +19,7 @@ from nova_lite.blockdev import types
 from nova_lite.virt import fake
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
+from nova_lite.volume import records
 from tests.conformance import factories
 from tests.unit.volume import test_creation
 
@@ -58,13 +59,13 @@ class Host:
         self.cinder.supports_attachments.return_value = True
         self.cinder.create_volume.return_value = test_creation.volume_of("creating")
         self.cinder.get_volume.return_value = test_creation.volume_of(id="v1")
-        self.cinder.get_snapshot.return_value = cinder.Snapshot(
+        self.cinder.get_snapshot.return_value = records.Snapshot(
             "s1", "source", 3, "available", None
         )
-        self.cinder.create_attachment.return_value = cinder.Attachment(
+        self.cinder.create_attachment.return_value = records.Attachment(
             "a1", "v1", None, "reserved", None
         )
-        self.cinder.update_attachment.return_value = cinder.Attachment(
+        self.cinder.update_attachment.return_value = records.Attachment(
             "a1",
             "v1",
             None,
