@@ -25,7 +25,7 @@ def test_without_shared_targets_os_brick_is_not_even_imported(
 ) -> None:
     code = (
         "import sys\n"
-        "from nova_lite.volume import cinder, connector\n"
+        "from nova_lite.volume import connector, records\n"
         f"volume = records.Volume('v', 'available', 1, False, False, None, None, {{}}, (),"
         f" {service_uuid!r}, {shared_targets!r}, False, None)\n"
         "with connector.guard_connection(volume): pass\n"
