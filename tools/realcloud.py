@@ -104,7 +104,7 @@ class RealCloud:
 
     def down(self, *, purge: bool) -> None:
         """Stop everything, users first; with ``purge`` all but the logs is removed."""
-        action = "purge" if purge else "stop"
+        action = "purge" if purge else "halt"
         users = [service for service in self.services if type(service) not in FOUNDATIONS]
         for batch in (users, [service for service in self.services if service not in users]):
             with concurrent.futures.ThreadPoolExecutor(len(batch)) as pool:
@@ -185,7 +185,9 @@ def main() -> int:
         return 1
     raise_open_files_limit()
     if arguments.action in ("up", "restart"):
-        subprocess.run([CHECKOUT / "tools" / "install", *GROUPS], check=True)
+        installed = subprocess.run([CHECKOUT / "tools" / "install", *GROUPS])
+        if installed.returncode:
+            return 1
     cloud = RealCloud(Work(arguments.work_dir))
     try:
         if arguments.action == "up":

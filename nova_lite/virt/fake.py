@@ -657,13 +657,15 @@ def _info(instance_uuid: str, guest: FakeGuest) -> interface.GuestInfo:
 
 
 def _counted(world: World, instance_uuid: str, guest: FakeGuest) -> objects.InventoryGuest:
-    kept = world.local_disks.get(instance_uuid, {}).values()
-    config_drive = [naming.CONFIG_DRIVE] if instance_uuid in world.config_drives else []
+    kept = [*world.local_disks.get(instance_uuid, {}).values()]
+    if instance_uuid in world.local_disks:
+        # Config drives are not written down, so whether there was one is not known.
+        kept.append(naming.CONFIG_DRIVE)
     local = [
         objects.InventoryDisk(
             device=target,
             source=f"{instance_uuid}/{file_name}",
-            is_missing=file_name not in (*kept, *config_drive),
+            is_missing=file_name not in kept,
         )
         for target, file_name in guest.local_disks.items()
     ]
