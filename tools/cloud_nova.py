@@ -15,8 +15,8 @@ from supervised import program
 from supervised import ServiceFailed
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-ONLY_VOLUME_KEY = "00000000-0000-0000-0000-000000000000"
 FIRST_HOST, SECOND_HOST = "compute-1", "compute-2"
+ONLY_VOLUME_KEY = "00000000-0000-0000-0000-000000000000"
 CEPH_USERS = ("client.cinder", "client.nova")
 
 
@@ -215,20 +215,20 @@ class NovaCompute(NovaDaemon):
     host = FIRST_HOST
     needs = ("nova-conductor", "libvirt", "ceph", "secrets")
 
-    def stop(self) -> str:
+    def halt(self) -> str:
         """Also switch its guests off: the disks that they use go next."""
-        done = super().stop()
+        done = super().halt()
         guests = self._guests("list")
         for uuid in guests:
             virsh("destroy", uuid)
         return f"{done}; {len(guests)} guests switched off" if guests else done
 
     def purge(self) -> str:
-        """Also undefine its guests."""
-        done = super().purge()
+        """Also switch off and undefine its guests."""
+        self.halt()
         for uuid in self._guests("list", "--all"):
             virsh("undefine", uuid, "--nvram")
-        return done
+        return super().purge()
 
     def _guests(self, *words: str) -> list[str]:
         """UUIDs of domains with a file in this cloud's state directory."""

@@ -104,7 +104,7 @@ class RealCloud:
 
     def down(self, *, purge: bool) -> None:
         """Stop everything, users first; with ``purge`` all but the logs is removed."""
-        action = "purge" if purge else "stop"
+        action = "purge" if purge else "halt"
         users = [service for service in self.services if type(service) not in FOUNDATIONS]
         for batch in (users, [service for service in self.services if service not in users]):
             with concurrent.futures.ThreadPoolExecutor(len(batch)) as pool:

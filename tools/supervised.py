@@ -244,6 +244,10 @@ class Service(abc.ABC):
         self.work.save(self.name, self.facts)
         return "stopped" if processes else "was not running"
 
+    def halt(self) -> str:
+        """Stop everything that it is responsible for, not only the daemon."""
+        return self.stop()
+
     def purge(self) -> str:
         """Stop, and remove the data; the log stays."""
         done = self.stop()

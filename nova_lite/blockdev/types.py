@@ -29,6 +29,7 @@ from nova_lite.volume import creation
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
 from nova_lite.volume import keys
+from nova_lite.volume import records
 from nova_lite.volume import removal
 
 LOG = logging.getLogger(__name__)
@@ -380,13 +381,13 @@ class NewVolume(VolumeDisk):
             pass
         bdm.volume_id = bdm.attachment_id = bdm.connection_info = bdm.phase = None
 
-    def _made_before(self, task: Task) -> cinder.Volume | None:
+    def _made_before(self, task: Task) -> records.Volume | None:
         """What an earlier attempt ordered and nobody heard of: its process died."""
         if task.operation.attempt <= 1:
             return None
         return creation.find(task.ctxt, self._host.cinder, self.bdm.uuid)
 
-    def _ordered(self, task: Task) -> cinder.Volume:
+    def _ordered(self, task: Task) -> records.Volume:
         order = self._order(task.ctxt, task.instance)
         if not self._host.conf.cinder.cross_az_attach:
             order.availability_zone = task.instance.availability_zone

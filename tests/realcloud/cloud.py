@@ -26,9 +26,10 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ADMIN, USER = "realcloud", "realcloud-demo"
 """Clouds of clouds.yaml: the administrator, and somebody without privileges."""
 FLAVOR = "nova-lite.tiny"
-POOLS = ("images", "volumes", "volumes2", "vms", "backups")
+FIRST_HOST = "compute-1"
 CEPH_ZONE, FILES_ZONE = "nova", "files"
 """Availability zones of the two compute hosts, by where local disks are."""
+POOLS = ("images", "volumes", "volumes2", "vms", "backups")
 
 Row: typing.TypeAlias = dict[str, typing.Any]
 
@@ -60,6 +61,13 @@ def output_of(*argv: object, timeout_s: float = 120.0) -> str:
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def run(*argv: object, timeout_s: float = 120.0) -> tuple[int, str]:
+    """Exit code of a command, and what it printed."""
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=timeout_s)
+    return done.returncode, done.stdout
 
 
 class Cloud:
@@ -114,11 +122,6 @@ class Cloud:
         for connection in self._connections.values():
             connection.close()
 
-    def pid(self, service: str) -> int:
-        """Of the main process of a daemon of this cloud."""
-        facts = json.loads((self.directory / f"{service}.json").read_text())
-        return int(facts["processes"][0][0])
-
     def up(self) -> None:
         """Start again what was stopped or killed."""
         output_of(
@@ -161,11 +164,6 @@ class Cloud:
         for process in self._processes(service):
             os.killpg(process.pid, signal.SIGKILL)
             assert wait_until(lambda process=process: not process.alive(), 10.0)
-
-    def restart(self, service: str) -> None:
-        """Start a service that was killed; with its own configuration."""
-        tool = CHECKOUT / "tools" / "realcloud"
-        output_of(tool, "restart", service, "--work-dir", self.directory, timeout_s=300.0)
 
     def _processes(self, service: str) -> list[Process]:
         recorded = Work(self.directory).load(service)["processes"]

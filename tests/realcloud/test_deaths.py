@@ -1,8 +1,6 @@
 """A compute host dies while it works; its successor has no user's token."""
 
 import collections.abc
-import os
-import signal
 import typing
 
 import pytest
@@ -17,10 +15,7 @@ def fixture_kill_compute(
 ) -> collections.abc.Iterator[collections.abc.Callable[[], None]]:
     """As a power cut. Afterwards it runs again in any case."""
 
-    def kill() -> None:
-        os.kill(cloud.pid("nova-compute"), signal.SIGKILL)
-
-    yield kill
+    yield lambda: cloud.kill("nova-compute")
     cloud.up()
 
 

@@ -34,6 +34,7 @@ def test_an_encrypted_volume_is_only_plain_in_the_guest(
     assert MARKER not in content
 
     lab.start(left)
+    guest = lab.guest(left)
     again = guest.payload(guest.disk(volume).name)
     assert (again.read, again.state) == (first.wrote, "intact")
     lab.detach(left, volume)

@@ -47,7 +47,7 @@ def test_compute_dies_while_it_attaches(cloud: clouds.Cloud, lab: labs.Lab, serv
         assert lab.try_attach(server, volume).status == 200
         clouds.wait_for(lambda: lab.under_way(server), "compute to be at it")
         cloud.kill("nova-compute")
-    cloud.restart("nova-compute")
+    cloud.up()
     _assert_agreed(lab, server, volume)
     if volume not in lab.volumes_of(server):
         lab.attach(server, volume)
@@ -69,7 +69,7 @@ def test_compute_dies_while_it_detaches(cloud: clouds.Cloud, lab: labs.Lab, serv
     clouds.wait_for(lambda: lab.under_way(server), "compute to be at it")
     cloud.kill("nova-compute")
     clouds.virsh("resume", server)
-    cloud.restart("nova-compute")
+    cloud.up()
     _assert_agreed(lab, server, volume)
     if volume in lab.volumes_of(server):
         lab.detach(server, volume)
@@ -103,7 +103,10 @@ def test_ceph_is_silent_for_a_while(
         ordered = lab.order("patient", image=guest_images.raw)
         assert lab.try_attach(server, volume).status == 200
         waiting = ordered.body["server"]["id"]
-        clouds.wait_for(lambda: "create_disks" in lab.under_way(waiting), "it to need Ceph")
+        clouds.wait_for(
+            lambda: {"fetch_image", "create_disks"} & {*lab.under_way(waiting)},
+            "the build to need Ceph",
+        )
     lab.active(waiting)
     lab.until(volume, "in-use")
     guest = lab.guest(server)

@@ -33,6 +33,7 @@ def test_a_volume_grows_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, ser
     lab.stop(server)
     _extend(lab, volume, 3)
     lab.start(server)
+    guest = lab.guest(server)
     disk = guest.disk(volume)
     payload = guest.payload(disk.name)
     assert disk.size_bytes == 3 * GIB

@@ -68,7 +68,8 @@ def _extend(req: request.Request, server: objects.Instance, volume_id: str) -> N
     started = req.database.cell.transact(_record, req, server, volume_id)
     if started is not None:
         operation, device = started
-        req.services.compute.extend_volume(req.ctxt, server.host, server, operation, device)
+        ctxt = req.ctxt.as_service()
+        req.services.compute.extend_volume(ctxt, server.host, server, operation, device)
 
 
 def _record(

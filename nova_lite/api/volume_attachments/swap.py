@@ -22,7 +22,7 @@ from nova_lite.volume import flow
 from nova_lite.volume import swapping
 
 if typing.TYPE_CHECKING:
-    from nova_lite.volume import cinder
+    from nova_lite.volume import records
 
 OWNER = "api"
 
@@ -57,26 +57,27 @@ def swap(
         arguments={"volume_id": old.id, "new_volume_id": new.id},
     )
     operation = _reserve(req, operation, device, new, host)
-    req.services.compute.swap_volume(req.ctxt, host, instance, operation, device)
+    req.services.compute.swap_volume(req.ctxt.as_service(), host, instance, operation, device)
     return request.ACCEPTED
 
 
 def _volumes(
     req: request.Request, device: objects.BlockDeviceMapping, new_volume_id: str
-) -> tuple["cinder.Volume", "cinder.Volume"]:
+) -> tuple["records.Volume", "records.Volume"]:
     """The two, between which Cinder moves data now.
 
     :raises exceptions.Conflict: it does not.
     """
-    client = req.services.cinder
-    old = client.get_volume(req.ctxt, device.volume_id)
+    # Only administrators are shown what is being migrated.
+    client, ctxt = req.services.cinder, req.ctxt.as_service()
+    old = client.get_volume(ctxt, device.volume_id)
     if not old.is_migrating:
         raise exceptions.Conflict(
             reason=f"Volume {old.id} is not being migrated by Cinder, so it cannot be swapped. "
             "Detach it and attach the other volume instead."
         )
     try:
-        new = client.get_volume(req.ctxt, new_volume_id)
+        new = client.get_volume(ctxt, new_volume_id)
     except exceptions.VolumeNotFound as error:
         # It is named in the body, and not the resource of the path.
         raise exceptions.InvalidVolume(reason=error.message) from error
@@ -90,8 +91,8 @@ def _volumes(
 def _check_volumes(
     req: request.Request,
     instance: objects.Instance,
-    old: "cinder.Volume",
-    new: "cinder.Volume",
+    old: "records.Volume",
+    new: "records.Volume",
 ) -> None:
     """The new volume can take the place of the old one (RULES B7, swap).
 
@@ -122,11 +123,9 @@ def _check_volumes(
         raise exceptions.InvalidVolume(reason=reason)
 
 
-def _count_writers(req: request.Request, volume: "cinder.Volume") -> int:
-    found = [
-        req.services.cinder.get_attachment(req.ctxt, use.attachment_id)
-        for use in volume.attachments
-    ]
+def _count_writers(req: request.Request, volume: "records.Volume") -> int:
+    client, ctxt = req.services.cinder, req.ctxt.as_service()
+    found = [client.get_attachment(ctxt, use.attachment_id) for use in volume.attachments]
     return sum(attachment.attach_mode != "ro" for attachment in found)
 
 
@@ -134,7 +133,7 @@ def _reserve(
     req: request.Request,
     operation: objects.Operation,
     device: objects.BlockDeviceMapping,
-    new: "cinder.Volume",
+    new: "records.Volume",
     host: str,
 ) -> objects.Operation:
     """Keep others from the old volume, hold the new one for the server, and give
@@ -142,15 +141,15 @@ def _reserve(
 
     :raises exceptions.NovaLiteError: Cinder refuses.
     """
-    client, old_id = req.services.cinder, device.volume_id
+    client, old_id, ctxt = req.services.cinder, device.volume_id, req.ctxt.as_service()
     target = swapping.stand_in(device, new.id, reserved=False)
     try:
         with revert.Reverter("swap a volume") as undo:
-            client.begin_detaching(req.ctxt, old_id)
-            undo.add("tell Cinder that it stays", client.roll_detaching, req.ctxt, old_id)
-            way = flow.flow_for(req.ctxt, device, client)
-            way.reserve(req.ctxt, device.instance_uuid, target)
-            undo.add("release the new volume", way.release, req.ctxt, target)
+            client.begin_detaching(ctxt, old_id)
+            undo.add("tell Cinder that it stays", client.roll_detaching, ctxt, old_id)
+            way = flow.flow_for(ctxt, device, client)
+            way.reserve(ctxt, device.instance_uuid, target)
+            undo.add("release the new volume", way.release, ctxt, target)
             handed = req.database.cell.transact(
                 operations.hand_over,
                 operation,

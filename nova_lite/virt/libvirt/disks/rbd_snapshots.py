@@ -11,7 +11,6 @@ import logging
 import pathlib
 
 from oslo_config import cfg
-from oslo_utils import uuidutils
 
 from nova_lite import concurrency
 from nova_lite import exceptions
@@ -23,6 +22,9 @@ from nova_lite.virt import snapshot_folder
 from nova_lite.virt.libvirt import ownership
 
 LOG = logging.getLogger(__name__)
+
+PREFIX = "nova-lite."
+"""Of the names of our RBD snapshots: all others on a disk are somebody else's."""
 
 GLANCE_SNAPSHOT = "snap"
 """The name that Glance's RBD store gives the snapshot of every image."""
@@ -48,15 +50,15 @@ class RbdSnapshots(interface.SnapshotOps):
         self._own.get(instance_uuid)
         disk = _disk_of(instance_uuid)
         with self._cluster.pool(self._pool) as pool:
-            self._remove_unused(pool, disk, kept=snapshot_id)
-            pool.create_snapshot(disk, snapshot_id, protect=True)
+            self._remove_unused(pool, disk, kept=PREFIX + snapshot_id)
+            pool.create_snapshot(disk, PREFIX + snapshot_id, protect=True)
 
     def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
         """Clone it into the pool of Glance, under the image's id.
 
         None if this host may not write there, or there is no such pool.
         """
-        source = ceph.Snapshot(self._pool, _disk_of(instance_uuid), snapshot_id)
+        source = self._source(instance_uuid, snapshot_id)
         target = self._pool_of_glance(source)
         if target is None:
             return None
@@ -77,7 +79,7 @@ class RbdSnapshots(interface.SnapshotOps):
 
     def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """Remove the clone: only ever one that was made of this snapshot."""
-        source = ceph.Snapshot(self._pool, _disk_of(instance_uuid), snapshot_id)
+        source = self._source(instance_uuid, snapshot_id)
         with self._cluster.pool(self._pool) as pool:
             try:
                 clones = pool.clones(source.image, source.name)
@@ -102,7 +104,7 @@ class RbdSnapshots(interface.SnapshotOps):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "disk"
         with self._cluster.pool(self._pool) as pool:
-            _export(pool, _disk_of(instance_uuid), snapshot_id, path, on_progress)
+            _export(pool, self._source(instance_uuid, snapshot_id), path, on_progress)
         disk_format = self._conf.libvirt.snapshot_image_format or "raw"
         if disk_format != "raw":
             converted = folder / f"disk.{disk_format}"
@@ -123,6 +125,9 @@ class RbdSnapshots(interface.SnapshotOps):
         """Those that have a file. RBD's own are known by their disks."""
         return snapshot_folder.list_all(self._conf)
 
+    def _source(self, instance_uuid: str, snapshot_id: str) -> ceph.Snapshot:
+        return ceph.Snapshot(self._pool, _disk_of(instance_uuid), PREFIX + snapshot_id)
+
     def _pool_of_glance(self, source: ceph.Snapshot) -> str | None:
         """The pool the server's own image is in, or else the first of Glance's."""
         pools: list[str] = self._conf.libvirt.images_rbd_glance_pools
@@ -135,7 +140,7 @@ class RbdSnapshots(interface.SnapshotOps):
     def _remove_unused(self, pool: ceph.Pool, disk: str, kept: str | None = None) -> None:
         """Remove the snapshots of ours that nothing is cloned from (any more)."""
         for snapshot in pool.snapshots(disk):
-            is_ours = uuidutils.is_uuid_like(snapshot.name) and not snapshot.is_in_trash
+            is_ours = snapshot.name.startswith(PREFIX) and not snapshot.is_in_trash
             if not is_ours or snapshot.name == kept:
                 continue
             try:
@@ -150,16 +155,15 @@ def _disk_of(instance_uuid: str) -> str:
 
 def _export(
     pool: ceph.Pool,
-    disk: str,
-    snapshot_id: str,
+    source: ceph.Snapshot,
     path: pathlib.Path,
     on_progress: collections.abc.Callable[[], object],
 ) -> None:
     """The snapshot's content as a raw file; what is unwritten stays a hole."""
     on_progress()
     with path.open("wb") as file:
-        file.truncate(pool.size_bytes(disk, snapshot_id))
-        for offset, data in pool.content(disk, snapshot_id):
+        file.truncate(pool.size_bytes(source.image, source.name))
+        for offset, data in pool.content(source.image, source.name):
             on_progress()
             file.seek(offset)
             concurrency.in_native_thread(file.write, data)

@@ -1,0 +1,175 @@
+"""The embedded volume service tells the compute service of volumes that grow and
+move, and does with its records what Cinder does (RULES B6, B7)."""
+
+import pathlib
+import typing
+import uuid
+from unittest import mock
+
+import pytest
+import requests
+
+from nova_lite import concurrency
+from nova_lite.standalone import compute_calls
+from nova_lite.standalone import volume_records
+from nova_lite.volume import creation
+from tests.fixtures import embedded
+
+PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
+CONNECTOR = {"host": "h1", "ip": "127.0.0.1"}
+LOCAL, SECOND = volume_records.HOSTS
+
+
+class Cloud:
+    """The service, an attached volume, and what the compute API was asked."""
+
+    def __init__(self, service: embedded.Services, compute: mock.NonCallableMagicMock) -> None:
+        self.service, self.compute = service, compute
+        self.ctxt = service.ctxt.elevated()
+        self.server = str(uuid.uuid4())
+        self.volume_id = self.make()
+
+    def make(self) -> str:
+        client, ctxt = self.service.cinder, self.service.ctxt
+        volume = client.create_volume(ctxt, 1, name="", description="")
+        creation.wait_until_available(ctxt, client, volume, patience=PATIENCE)
+        return volume.id
+
+    def attach(self, volume_id: str) -> str:
+        client, ctxt = self.service.cinder, self.service.ctxt
+        attachment = client.create_attachment(ctxt, volume_id, self.server, CONNECTOR)
+        client.complete_attachment(ctxt, attachment.id)
+        return attachment.id
+
+    def act(self, body: object, version: str = "3.71", roles: str = "admin") -> int:
+        return requests.post(
+            f"{self.service.volume_url}/v3/volumes/{self.volume_id}/action",
+            json=body,
+            headers={
+                "X-Project-Id": "demo",
+                "X-Roles": roles,
+                "OpenStack-API-Version": f"volume {version}",
+            },
+            timeout=10,
+        ).status_code
+
+    def shown(self, volume_id: str | None = None) -> typing.Any:
+        path = f"/v3/volumes/{volume_id or self.volume_id}"
+        headers = {"X-Project-Id": "demo"}
+        answer = requests.get(self.service.volume_url + path, headers=headers, timeout=10)
+        return answer.json()["volume"] if answer.ok else None
+
+    def asked(self, what: typing.Any) -> typing.Any:
+        assert concurrency.wait_until(lambda: what.called, 10)
+        return what.call_args.args
+
+
+@pytest.fixture(name="cloud")
+def fixture_cloud(tmp_path: pathlib.Path) -> typing.Iterator[Cloud]:
+    compute = mock.create_autospec(compute_calls.ComputeApi, instance=True)
+    with (
+        mock.patch.object(compute_calls, "ComputeApi", autospec=True, return_value=compute),
+        embedded.services(str(tmp_path)) as service,
+    ):
+        yield Cloud(service, compute)
+
+
+def test_an_attached_volume_grows_and_its_server_is_told(cloud: Cloud) -> None:
+    """From 3.42 on."""
+    cloud.attach(cloud.volume_id)
+    assert cloud.act({"os-extend": {"new_size": 2}}, version="3.41") == 400
+    assert cloud.act({"os-extend": {"new_size": 2}}, version="3.42") == 202
+    document, servers = cloud.asked(cloud.compute.tell_extended)
+    assert (document["id"], servers) == (cloud.volume_id, [cloud.server])
+    assert (cloud.shown()["status"], cloud.shown()["size"]) == ("in-use", 2)
+
+
+def test_a_free_volume_grows_and_nobody_is_told(cloud: Cloud) -> None:
+    assert cloud.act({"os-extend": {"new_size": 2}}) == 202
+    cloud.compute.tell_extended.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("failed", "status", "size"), [(False, "in-use", 2), (True, "error_extending", 1)]
+)
+def test_completing_an_extend(cloud: Cloud, failed: bool, status: str, size: int) -> None:
+    cloud.attach(cloud.volume_id)
+    done = {"os-extend_volume_completion": {"error": failed}}
+    assert cloud.act(done) == 400
+    requests.post(
+        f"{cloud.service.volume_url}/v3/volumes/{cloud.volume_id}/metadata",
+        json={"metadata": {"extend_new_size": "2"}},
+        headers={"X-Project-Id": "demo"},
+        timeout=10,
+    )
+    assert cloud.act({"os-reset_status": {"status": "extending"}}) == 202
+    assert cloud.act(done, roles="member") == 403
+    cloud.service.cinder.complete_extend(cloud.ctxt, cloud.volume_id, failed=failed)
+    shown = cloud.shown()
+    assert (shown["status"], shown["size"]) == (status, size)
+    assert "extend_new_size" not in shown["metadata"]
+
+
+def test_a_free_volume_moves_by_itself(cloud: Cloud, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "volumes" / f"volume-{cloud.volume_id}"
+    with path.open("r+b") as file:
+        file.write(b"data")
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+    assert concurrency.wait_until(lambda: cloud.shown()["migration_status"] == "success", 10)
+    assert cloud.shown()["os-vol-host-attr:host"] == SECOND
+    (left,) = (tmp_path / "volumes").iterdir()
+    assert left != path
+    with left.open("rb") as file:
+        assert file.read(4) == b"data"
+    cloud.service.cinder.delete_volume(cloud.service.ctxt, cloud.volume_id)
+    assert not list((tmp_path / "volumes").iterdir())
+
+
+def test_an_attached_volume_is_moved_by_the_compute_service(cloud: Cloud) -> None:
+    """The new attachment becomes the old volume's, which keeps its id."""
+    client, ctxt = cloud.service.cinder, cloud.ctxt
+    old_attachment = cloud.attach(cloud.volume_id)
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+    document, server, new_id = cloud.asked(cloud.compute.swap)
+    assert (document["id"], server) == (cloud.volume_id, cloud.server)
+    assert cloud.shown(new_id)["migration_status"] == f"target:{cloud.volume_id}"
+    client.begin_detaching(ctxt, cloud.volume_id)
+    assert cloud.shown()["status"] == "in-use"
+    new_attachment = cloud.attach(new_id)
+    client.delete_attachment(ctxt, old_attachment)
+    kept = client.complete_migration(ctxt, cloud.volume_id, new_id, failed=False)
+    assert kept == cloud.volume_id
+    assert cloud.shown(new_id) is None
+    assert client.get_attachment(ctxt, new_attachment).volume_id == cloud.volume_id
+    assert (cloud.shown()["status"], cloud.shown()["migration_status"]) == ("in-use", "success")
+
+
+def test_a_move_that_failed_leaves_the_old_volume(cloud: Cloud) -> None:
+    cloud.attach(cloud.volume_id)
+    cloud.act({"os-migrate_volume": {"host": SECOND}})
+    _, _, new_id = cloud.asked(cloud.compute.swap)
+    client, ctxt = cloud.service.cinder, cloud.ctxt
+    client.complete_migration(ctxt, cloud.volume_id, new_id, failed=True)
+    assert cloud.shown(new_id) is None
+    assert (cloud.shown()["status"], cloud.shown()["migration_status"]) == ("in-use", "error")
+    assert cloud.shown()["os-vol-host-attr:host"] == LOCAL
+
+
+def test_a_compute_service_that_refuses_ends_the_move(cloud: Cloud) -> None:
+    cloud.attach(cloud.volume_id)
+    cloud.compute.swap.side_effect = requests.HTTPError("409")
+    cloud.act({"os-migrate_volume": {"host": SECOND}})
+    assert concurrency.wait_until(lambda: cloud.shown()["migration_status"] == "error", 10)
+    assert cloud.shown()["status"] == "in-use"
+
+
+def test_moves_that_are_refused(cloud: Cloud) -> None:
+    assert cloud.act({"os-migrate_volume": {"host": LOCAL}}) == 400
+    assert cloud.act({"os-migrate_volume": {"host": "nowhere"}}) == 400
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}, roles="member") == 403
+    completion = {"new_volume": cloud.make(), "error": False}
+    assert cloud.act({"os-migrate_volume_completion": completion}) == 400
+    cloud.attach(cloud.volume_id)
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+    cloud.asked(cloud.compute.swap)
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 400
