@@ -347,6 +347,10 @@ class FakeSnapshots(_Part, interface.SnapshotOps):
         return None
 
     @faults.injectable
+    def make_independent(self, instance_uuid: str, snapshot_id: str) -> None:
+        """There is nothing published."""
+
+    @faults.injectable
     def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """There is nothing published."""
 
