@@ -84,6 +84,8 @@ class LibvirtSecrets(CloudService):
         }
 
     def _defined(self) -> list[str]:
+        if not self.secrets.there():
+            return []
         listed = virsh("secret-list").split()
         return [uuid for uuid in map(self.secrets.uuid, CEPH_USERS) if uuid in listed]
 

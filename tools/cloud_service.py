@@ -31,8 +31,12 @@ class Secrets:
 
     def make(self) -> None:
         """Make the first one, unless it is there."""
-        if not self._path.exists():
+        if not self.there():
             write_private(self._path, secrets.token_hex(32))
+
+    def there(self) -> bool:
+        """Whether it was made."""
+        return self._path.exists()
 
     def get(self, name: str) -> str:
         """64 hexadecimal digits, the same at every call."""

@@ -185,7 +185,9 @@ def main() -> int:
         return 1
     raise_open_files_limit()
     if arguments.action in ("up", "restart"):
-        subprocess.run([CHECKOUT / "tools" / "install", *GROUPS], check=True)
+        installed = subprocess.run([CHECKOUT / "tools" / "install", *GROUPS])
+        if installed.returncode:
+            return 1
     cloud = RealCloud(Work(arguments.work_dir))
     try:
         if arguments.action == "up":

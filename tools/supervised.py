@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -79,6 +80,11 @@ def port_answers(port: int, greeting: bytes = b"") -> bytes | None:
             return connection.recv(64)
     except OSError:
         return None
+
+
+def _units() -> bool:
+    """Whether systemd runs this machine, and would run daemons for us."""
+    return os.getuid() == 0 and pathlib.Path("/run/systemd/system").is_dir()
 
 
 def program(name: str, *places: str) -> str:
@@ -273,18 +279,54 @@ class Service(abc.ABC):
             raise ServiceFailed(f"{argv[0]} ended with {done.returncode}")
 
     def spawn(self, argv: list[str], **popen: typing.Any) -> None:
-        """A daemon in the foreground of a session of its own, recorded at once."""
+        """A daemon in the foreground, recorded at once: a unit of its own where systemd
+        is process 1, else a session of its own."""
+        pid = self._spawn_unit(argv, popen) if _units() else self._spawn_session(argv, popen)
+        self.facts["processes"].append((pid, started_ticks(pid) or 0))
+        self.work.save(self.name, self.facts)
+
+    def _spawn_session(self, argv: list[str], popen: dict[str, typing.Any]) -> int:
         with self.log.open("ab") as log:
-            child = subprocess.Popen(
+            return subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 **popen,
-            )
-        self.facts["processes"].append((child.pid, started_ticks(child.pid) or 0))
-        self.work.save(self.name, self.facts)
+            ).pid
+
+    def _spawn_unit(self, argv: list[str], popen: dict[str, typing.Any]) -> int:
+        """A transient unit: ``systemctl status 'nova-lite-*'`` shows it."""
+        unit = f"nova-lite-{self.name}-{os.urandom(4).hex()}.service"
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        properties = [
+            "Type=exec",
+            f"StandardOutput=append:{self.log}",
+            f"StandardError=append:{self.log}",
+            f"LimitNOFILE={limit}",
+            f"WorkingDirectory={popen.get('cwd', pathlib.Path.cwd())}",
+        ]
+        for key, option in (("user", "User"), ("group", "Group")):
+            if key in popen:
+                properties.append(f"{option}={popen[key]}")
+        self.run(
+            [
+                *("systemd-run", "--quiet", "--collect", f"--unit={unit}"),
+                *(f"--property={value}" for value in properties),
+                *(f"--setenv={k}={v}" for k, v in popen.get("env", os.environ).items()),
+                *argv,
+            ]
+        )
+        shown = subprocess.run(
+            ["systemctl", "show", "--property=MainPID", "--value", unit],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        if not int(shown.stdout or "0"):
+            raise ServiceFailed("it ended at once")
+        return int(shown.stdout)
 
     def _answers_or_died(self) -> bool:
         if len(self.processes()) < len(self.facts["processes"]):

@@ -55,7 +55,7 @@ MICROVERSIONS: dict[int, tuple[str, str]] = {
     48: (ABSENT, "standard diagnostics"),
     49: (HERE, "tag of a volume at attach"),
     50: (PART, "quotas of server groups (there are none)"),
-    51: (HERE, "events of actions for everybody, without tracebacks"),
+    51: (HERE, "events of actions for everybody, without tracebacks; volume-extended events"),
     52: (HERE, "tags at create"),
     53: (HERE, "uuids of services and hypervisors"),
     54: (ABSENT, "key_name at rebuild"),
@@ -80,13 +80,13 @@ MICROVERSIONS: dict[int, tuple[str, str]] = {
     73: (HERE, "locked_reason"),
     74: (HERE, "host and hypervisor_hostname at create"),
     75: (HERE, "unknown keys are refused; answers are uniform"),
-    76: (ABSENT, "power-update events"),
+    76: (PART, "power-update events (taken note of)"),
     77: (ABSENT, "zone at unshelve"),
     78: (ABSENT, "topology of a server"),
     79: (HERE, "delete_on_termination at attach"),
     80: (ABSENT, "users of migrations"),
     81: (ABSENT, "image caching by aggregates"),
-    82: (ABSENT, "accelerators"),
+    82: (PART, "accelerators (their events are taken note of)"),
     83: (HERE, "more filters of servers for everybody"),
     84: (HERE, "details of events"),
     85: (HERE, "update of delete_on_termination"),
@@ -97,7 +97,7 @@ MICROVERSIONS: dict[int, tuple[str, str]] = {
     90: (HERE, "hostname"),
     91: (ABSENT, "host at unshelve"),
     92: (HERE, "keypairs are imported, never generated"),
-    93: (ABSENT, "rebuild of servers that boot from a volume"),
+    93: (PART, "rebuild of servers that boot from a volume (its events are taken note of)"),
     94: (HERE, "fully qualified hostname"),
     95: (ABSENT, "evacuated servers stay stopped"),
     96: (HERE, "pinned_availability_zone"),
@@ -121,10 +121,14 @@ DIFFERENT = (
      "a requested name is checked and not taken."),
     ("``DELETE …/os-volume_attachments/{volume_id}``", "Repeating it while the volume is being "
      "detached is harmless: 202."),
-    ("``PUT …/os-volume_attachments/{volume_id}``", "Another volume in its place (swap) is always "
-     "409."),
+    ("``PUT …/os-volume_attachments/{volume_id}``", "Another volume in its place (swap): "
+     "only to the volume that Cinder migrates this one to, else 409 (Nova: to any, once a volume "
+     "was migrated); not for encrypted volumes."),
+    ("``POST /os-server-external-events``", "``volume-extended`` is done; the other events are "
+     "taken note of: nothing here waits for them."),
     ("``GET …/os-instance-actions``", "Every step of a boot is an event, with its duration; "
-     "``traceback`` is one line a person can read."),
+     "``traceback`` is one line a person can read. While an operation on a volume runs, its "
+     "``message`` says at which step it is."),
     ("``GET /servers/{server_id}/nova-lite-storage-trace``", "Ours: Nova has no such resource. "
      "For administrators; see :doc:`/howto/audit`."),
     ("``forceDelete``", "Is the same as a delete: nothing is ever deferred."),
@@ -136,7 +140,7 @@ DIFFERENT = (
 
 ABSENT_RESOURCES = (
     "actions of a server other than {actions}",
-    "``/os-server-groups``, ``/os-migrations``, ``/os-server-external-events``",
+    "``/os-server-groups``, ``/os-migrations``",
     "``/servers/{server_id}/``: ``ips``, ``os-interface``, ``os-security-groups``, "
     "``migrations``, ``remote-consoles``, ``diagnostics``, ``topology``, ``os-server-password``",
     "``/os-simple-tenant-usage``, ``/os-console-auth-tokens``, ``/os-assisted-volume-snapshots``",

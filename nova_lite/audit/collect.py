@@ -24,6 +24,7 @@ from nova_lite.db.queries import services
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
+from nova_lite.volume import records
 
 HOSTS_AT_ONCE = 16
 
@@ -82,7 +83,7 @@ class Collector:
         cell: queries.Cell,
         instance_uuid: str | None,
         reasons: dict[str, str],
-    ) -> tuple[dict[str, cinder.Volume] | None, dict[str, cinder.Attachment] | None]:
+    ) -> tuple[dict[str, records.Volume] | None, dict[str, records.Attachment] | None]:
         try:
             if instance_uuid is None:
                 # Attachments first: one that is made meanwhile has its volume.
@@ -98,7 +99,7 @@ class Collector:
 
     def _attachments_of(
         self, ctxt: context.RequestContext, cell: queries.Cell, instance_uuid: str
-    ) -> list[cinder.Attachment]:
+    ) -> list[records.Attachment]:
         """Those of the server, and those its devices say they have."""
         found = {a.id: a for a in self.cinder.list_attachments(ctxt, instance_uuid)}
         for device in cell.devices:
@@ -114,8 +115,8 @@ class Collector:
         self,
         ctxt: context.RequestContext,
         cell: queries.Cell,
-        attachments: collections.abc.Iterable[cinder.Attachment],
-    ) -> collections.abc.Iterator[cinder.Volume]:
+        attachments: collections.abc.Iterable[records.Attachment],
+    ) -> collections.abc.Iterator[records.Volume]:
         ids = {device.volume_id for device in cell.devices if device.volume_id}
         for volume_id in sorted(ids.union(a.volume_id for a in attachments)):
             try:
@@ -178,7 +179,7 @@ class Collector:
         with self.database.cell.read() as tx:
             return queries.which_are_deleted(tx, instance_uuids)
 
-    def _owners(self, volumes: dict[str, cinder.Volume]) -> dict[str, str]:
+    def _owners(self, volumes: dict[str, records.Volume]) -> dict[str, str]:
         made_for = {
             volume.metadata[creation.DEVICE_KEY]
             for volume in volumes.values()
@@ -193,8 +194,8 @@ class _Said(typing.NamedTuple):
 
     api: queries.Api
     cell: queries.Cell
-    volumes: dict[str, cinder.Volume] | None
-    attachments: dict[str, cinder.Attachment] | None
+    volumes: dict[str, records.Volume] | None
+    attachments: dict[str, records.Attachment] | None
     hosts: dict[str, objects.HostInventory | None]
 
     def strangers(self) -> set[str]:

@@ -10,7 +10,8 @@ import typing
 from nova_lite import objects
 from nova_lite import states
 from nova_lite.db.queries import audit as queries
-from nova_lite.volume import cinder
+from nova_lite.volume import host_side
+from nova_lite.volume import records
 
 Device = objects.BlockDeviceMapping
 
@@ -48,8 +49,8 @@ class Facts:
 
     cell: queries.Cell
     api: queries.Api
-    volumes: dict[str, cinder.Volume] | None
-    attachments: dict[str, cinder.Attachment] | None
+    volumes: dict[str, records.Volume] | None
+    attachments: dict[str, records.Attachment] | None
     """None if Cinder is silent; empty if it is too old to have any."""
     hosts: dict[str, objects.HostInventory | None]
     deleted: frozenset[str] = frozenset()
@@ -89,6 +90,15 @@ class Facts:
             if device.volume_id:
                 found[device.volume_id].append(device)
         return found
+
+    def serials_of(self, instance_uuid: str) -> set[str]:
+        """Serials of the disks that the server's guest should have: the volumes' ids, but
+        for those that were swapped while it ran."""
+        return {
+            host_side.serial_of(device)
+            for device in self.cell.devices
+            if device.instance_uuid == instance_uuid and device.volume_id
+        }
 
     def is_stranger(self, instance_uuid: str) -> bool:
         """Whether no database has ever heard of the server."""
@@ -134,9 +144,9 @@ class Facts:
     # Cinder
 
     @functools.cached_property
-    def attachments_of(self) -> dict[str, list[cinder.Attachment]]:
+    def attachments_of(self) -> dict[str, list[records.Attachment]]:
         """By volume."""
-        found: dict[str, list[cinder.Attachment]] = collections.defaultdict(list)
+        found: dict[str, list[records.Attachment]] = collections.defaultdict(list)
         for attachment in (self.attachments or {}).values():
             found[attachment.volume_id].append(attachment)
         return found

@@ -26,6 +26,7 @@ from nova_lite.db.queries import audit as queries
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
+from nova_lite.volume import host_side
 
 LOG = logging.getLogger(__name__)
 
@@ -174,9 +175,13 @@ class Repairer:
     def _plug_again(
         self, ctxt: context.RequestContext, each: finding.Finding, seen: facts.Facts
     ) -> None:
-        wanted = (_id(each, "server"), _id(each, "volume"))
-        device = next(d for d in seen.cell.devices if (d.instance_uuid, d.volume_id) == wanted)
-        self._collector.compute.plug_again(ctxt, _id(each, "host"), wanted[0], device)
+        server, serial = _id(each, "server"), _id(each, "volume")
+        device = next(
+            d
+            for d in seen.cell.devices
+            if d.instance_uuid == server and host_side.serial_of(d) == serial
+        )
+        self._collector.compute.plug_again(ctxt, _id(each, "host"), server, device)
 
     def _sweep(
         self, ctxt: context.RequestContext, each: finding.Finding, seen: facts.Facts

@@ -12,8 +12,8 @@ from nova_lite.audit import finding
 from nova_lite.audit import kinds
 from nova_lite.audit import looks
 from nova_lite.image import glance
-from nova_lite.volume import cinder
 from nova_lite.volume import host_side
+from nova_lite.volume import records
 
 View: typing.TypeAlias = dict[str, typing.Any]
 
@@ -84,7 +84,7 @@ class Tracer:
         ctxt: context.RequestContext,
         server: objects.Instance,
         device: facts.Device,
-        volume: cinder.Volume | None,
+        volume: records.Volume | None,
     ) -> View | None:
         image_id = device.image_id
         if volume is not None:
@@ -119,7 +119,7 @@ def _server(seen: facts.Facts, server: objects.Instance) -> View:
     }
 
 
-def _volume(seen: facts.Facts, device: facts.Device, volume: cinder.Volume | None) -> View | None:
+def _volume(seen: facts.Facts, device: facts.Device, volume: records.Volume | None) -> View | None:
     if not device.volume_id:
         return None
     if volume is None:
@@ -173,11 +173,12 @@ def _connection(device: facts.Device) -> View | None:
 def _disk_of(seen: facts.Facts, server: objects.Instance, device: facts.Device) -> View | None:
     """What the hypervisor says: in what runs, in the definition, or both."""
     name = (device.device_name or "").removeprefix("/dev/")
+    serial = host_side.serial_of(device) if device.volume_id else None
     for place in seen.places.get(server.uuid, []):
         disks: dict[str, objects.InventoryDisk] = {}
         for where, listed in (("live", place.guest.live or []), ("defined", place.guest.defined)):
             for disk in listed:
-                same = disk.serial == device.volume_id if device.volume_id else disk.device == name
+                same = disk.serial == serial if serial else disk.device == name
                 if same:
                     disks[where] = disk
         if disks:
@@ -202,7 +203,8 @@ def _host_connected(
     if inventory is None or not device.volume_id:
         return None
     return any(
-        (connection.volume_id, connection.instance_uuid) == (device.volume_id, server.uuid)
+        (connection.volume_id, connection.instance_uuid)
+        == (host_side.connection_id_of(device), server.uuid)
         for connection in inventory.connections
     )
 
@@ -228,7 +230,7 @@ def _ceph(
 
 
 def _unknown_disks(seen: facts.Facts, server: objects.Instance) -> list[View]:
-    known = {device.volume_id for device in seen.cell.devices}
+    known = seen.serials_of(server.uuid)
     return [
         {"host": place.host, "volume": serial}
         for place in seen.places.get(server.uuid, [])

@@ -50,7 +50,8 @@ def _device(device: View) -> collections.abc.Iterator[str]:
     yield f"{device['device'] or '(no name yet)'}  {kind}{root}{phase}{fate}"
     for name, show in _SOURCES.items():
         if device[name] is not None:
-            yield f"  {name.replace('host_connected', 'host'):<11}{show(device[name])}"
+            line = f"  {name.replace('host_connected', 'host'):<11}{show(device[name])}"
+            yield from _wrapped(line, " " * 10)
     if device["volume"] and device["guest"] is None:
         yield f"  {'guest':<11}does not have it"
     yield from _disagreements(device["disagreements"])
@@ -79,8 +80,12 @@ def _attachment(attachment: View) -> str:
 
 def _connection(connection: View) -> str:
     values = {key: value for key, value in connection.items() if key != "driver_volume_type"}
-    shown = ", ".join(f"{key} {value}" for key, value in values.items())
+    shown = ", ".join(f"{key} {_plain(value)}" for key, value in values.items())
     return f"{connection['driver_volume_type']}: {shown}"
+
+
+def _plain(value: object) -> str:
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _guest(disk: View) -> str:

@@ -29,6 +29,7 @@ from nova_lite.volume import creation
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
 from nova_lite.volume import keys
+from nova_lite.volume import records
 from nova_lite.volume import removal
 
 LOG = logging.getLogger(__name__)
@@ -148,8 +149,7 @@ class VolumeDisk(BlockDevice):
             once the host is connected, as the first part of the step.
         """
         recorded = _Recorded(self._volumes, functools.partial(task.save_device, self.bdm))
-        volume_keys = keys.VolumeKeys(self._host.conf)
-        way = flow.flow_for(task.ctxt, self.bdm, self._host.cinder, recorded, volume_keys)
+        way = self._flow(task.ctxt, recorded)
         with task.step("connect_volume", doing):
             self._connect(task, way)
         if before_plug is not None:
@@ -175,6 +175,19 @@ class VolumeDisk(BlockDevice):
     def disconnect(self, ctxt: context.RequestContext) -> None:
         """Disconnect this host; Cinder is not told."""
         self._flow(ctxt).disconnect(ctxt, self.bdm)
+
+    def reconnect(self, task: Task) -> None:
+        """Connect this host to a volume that is in use, before its guest starts.
+
+        What a restart of the host or of the hypervisor forgot (sessions, secrets in
+        memory) is there again, and the guest's disk is what the volume is called
+        now: a device's old name may be another volume's. Connected is success.
+        """
+        before = self.bdm.connection_info
+        self._connect_host(task.ctxt, self._flow(task.ctxt))
+        if self.bdm.connection_info != before:
+            task.save_device(self.bdm)
+        self._volumes.plug(task.instance.uuid, self.info())
 
     def hold(
         self,
@@ -218,16 +231,24 @@ class VolumeDisk(BlockDevice):
     def _serial(self) -> str:
         return host_side.serial_of(self.bdm)
 
-    def _flow(self, ctxt: context.RequestContext) -> flow.AttachFlow:
-        return flow.flow_for(ctxt, self.bdm, self._host.cinder, self._volumes)
+    def _flow(
+        self, ctxt: context.RequestContext, volumes: host_side.HostVolumes | None = None
+    ) -> flow.AttachFlow:
+        volume_keys = keys.VolumeKeys(self._host.conf)
+        return flow.flow_for(
+            ctxt, self.bdm, self._host.cinder, volumes or self._volumes, volume_keys
+        )
+
+    def _connect_host(self, ctxt: context.RequestContext, way: flow.AttachFlow) -> None:
+        name = naming.with_dev(self.bdm.device_name)
+        way.connect(ctxt, self.bdm, self._volumes.connector(), name)
 
     def _connect(self, task: Task, way: flow.AttachFlow) -> None:
         bdm = self.bdm
         if bdm.attachment_id is None and bdm.phase is None:
             way.reserve(task.ctxt, task.instance.uuid, bdm)
             task.save_device(bdm)
-        name = naming.with_dev(bdm.device_name)
-        way.connect(task.ctxt, bdm, self._volumes.connector(), name)
+        self._connect_host(task.ctxt, way)
 
     def _plug(self, task: Task) -> None:
         instance_uuid = task.instance.uuid
@@ -360,13 +381,13 @@ class NewVolume(VolumeDisk):
             pass
         bdm.volume_id = bdm.attachment_id = bdm.connection_info = bdm.phase = None
 
-    def _made_before(self, task: Task) -> cinder.Volume | None:
+    def _made_before(self, task: Task) -> records.Volume | None:
         """What an earlier attempt ordered and nobody heard of: its process died."""
         if task.operation.attempt <= 1:
             return None
         return creation.find(task.ctxt, self._host.cinder, self.bdm.uuid)
 
-    def _ordered(self, task: Task) -> cinder.Volume:
+    def _ordered(self, task: Task) -> records.Volume:
         order = self._order(task.ctxt, task.instance)
         if not self._host.conf.cinder.cross_az_attach:
             order.availability_zone = task.instance.availability_zone

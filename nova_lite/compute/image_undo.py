@@ -22,6 +22,7 @@ def roll_back(
     image_id = operation.arguments["image_id"]
     on_host = operation.action == transitions.CREATE_IMAGE.action
     if on_host:
+        # First, for it may still be copying.
         host.driver.snapshots.discard(operation.instance_uuid, image_id)
     if _is_whole(host, ctxt, image_id):
         return objects.Outcome(succeeded=True)
@@ -31,6 +32,8 @@ def roll_back(
     host.glance.delete_image(ctxt, image_id)
     if on_host:
         host.driver.snapshots.unpublish(operation.instance_uuid, image_id)
+        # What the published was cloned from.
+        host.driver.snapshots.discard(operation.instance_uuid, image_id)
     return objects.Outcome(
         succeeded=False,
         message=f"No image {image_id}: the compute service was restarted in the middle of it",

@@ -12,6 +12,7 @@ from nova_lite import objects
 from nova_lite.compute import task
 from nova_lite.compute import writeahead
 from nova_lite.virt import interface
+from nova_lite.volume import host_side
 
 LOG = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ class Inspection:
             if not found:
                 raise exceptions.GuestNotFound(instance_uuid=instance_uuid)
             disks = [*(found[0].live or ()), *found[0].defined]
-            if not device.connection_info or device.volume_id not in {d.serial for d in disks}:
+            serial = host_side.serial_of(device)
+            if not device.connection_info or serial not in {d.serial for d in disks}:
                 raise exceptions.Conflict(
                     reason=f"The guest of {instance_uuid} has no volume {device.volume_id}."
                 )

@@ -105,9 +105,10 @@ class ComputeManager(compute_rpc.ComputeEndpoint):
         ctxt: context.RequestContext,
         instance: objects.Instance,
         operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None:
         """Start a server again."""
-        self._dispatcher.start(ctxt, operation, instance, [])
+        self._dispatcher.start(ctxt, operation, instance, block_devices)
 
     def create_image(
         self,

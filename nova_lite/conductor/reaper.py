@@ -216,10 +216,10 @@ class Reaper:
                 )
         elif operation.action == transitions.DELETE.action:
             self._compute.terminate_instance(ctxt, host, instance, operation, devices)
-        elif operation.action in (transitions.STOP.action, transitions.START.action):
-            is_stop = operation.action == transitions.STOP.action
-            send_power = self._compute.stop_instance if is_stop else self._compute.start_instance
-            send_power(ctxt, host, instance, operation)
+        elif operation.action == transitions.STOP.action:
+            self._compute.stop_instance(ctxt, host, instance, operation)
+        elif operation.action == transitions.START.action:
+            self._compute.start_instance(ctxt, host, instance, operation, devices)
         elif operation.action in abandon.IMAGE_ACTIONS:
             self._compute.create_image(ctxt, host, instance, operation, devices)
         else:

@@ -150,9 +150,17 @@ class ComputeClient(transport.Client):
         host: str,
         instance: objects.Instance,
         operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None:
-        """Start a server that was shut down (cast)."""
-        self._cast(ctxt, "start_instance", server=host, instance=instance, operation=operation)
+        """Start a server that was shut down, with its devices (cast)."""
+        self._cast(
+            ctxt,
+            "start_instance",
+            server=host,
+            instance=instance,
+            operation=operation,
+            block_devices=block_devices,
+        )
 
     def create_image(
         self,
@@ -311,6 +319,7 @@ class ComputeEndpoint(abc.ABC):
         ctxt: context.RequestContext,
         instance: objects.Instance,
         operation: objects.Operation,
+        block_devices: list[objects.BlockDeviceMapping],
     ) -> None: ...
 
     @abc.abstractmethod

@@ -20,6 +20,14 @@ class Unusable(Exception):
     """The data cannot become a volume; the text says why, for users."""
 
 
+class ImageFile(typing.NamedTuple):
+    """An image that was fetched, with what its record says of it."""
+
+    image_id: str
+    path: str
+    disk_format: str | None
+
+
 class VolumeFiles:
     """Files of volumes and snapshots below one directory."""
 
@@ -40,33 +48,53 @@ class VolumeFiles:
         with open(path, "wb") as file:
             file.truncate(size_gib * GIB)
 
-    def extend(self, path: str, size_gib: int) -> None:
-        """Make a file larger; it is never made smaller."""
-        if os.path.getsize(path) < size_gib * GIB:
-            os.truncate(path, size_gib * GIB)
+    def create_encrypted(self, path: str, size_gib: int, passphrase: bytes) -> None:
+        """Make a LUKS file of that size; what was never written reads as noise.
 
-    def copy(self, source: str, path: str, size_gib: int) -> None:
-        """Copy a raw file without its holes, shared where the file system can."""
+        :raises nova_lite.exceptions.DiskToolFailed: qemu-img failed.
+        """
+        make_private(path)
+        self._qemu_img.create_luks(pathlib.Path(path), size_gib * GIB, passphrase)
+
+    def extend(self, path: str, size_gib: int, *, is_encrypted: bool = False) -> None:
+        """Make a file larger; it is never made smaller."""
+        size_bytes = size_gib * GIB
+        if is_encrypted:
+            # Volumes are of whole GiB; what the file has besides is its header.
+            size_bytes += os.path.getsize(path) % GIB
+        if os.path.getsize(path) < size_bytes:
+            os.truncate(path, size_bytes)
+
+    def copy(self, source: str, path: str, size_gib: int, *, is_encrypted: bool = False) -> None:
+        """Copy a raw or LUKS file without its holes, shared where the file system can."""
         make_private(path)
         _run(["cp", "--sparse=always", "--reflink=auto", "--", source, path])
-        self.extend(path, size_gib)
+        self.extend(path, size_gib, is_encrypted=is_encrypted)
 
     def convert(
-        self, image_id: str, source: str, disk_format: str | None, path: str, size_gib: int
+        self, wanted: ImageFile, path: str, size_gib: int, passphrase: bytes | None
     ) -> None:
-        """Make a raw file of that size from an image.
+        """Make a raw file of that size from an image, or a LUKS file if there is a
+        ``passphrase``.
 
         :raises Unusable: the image is too large for it.
         :raises nova_lite.exceptions.ImageUnacceptable: the image is not what it
             says, or refers to other files.
         :raises nova_lite.exceptions.DiskToolFailed: qemu-img failed.
         """
-        image = inspect.inspect(image_id, pathlib.Path(source), disk_format)
+        source = wanted.path
+        image = inspect.inspect(wanted.image_id, pathlib.Path(source), wanted.disk_format)
         if image.virtual_size_bytes > size_gib * GIB:
             raise Unusable(
                 f"The image needs {image.virtual_size_bytes} bytes, more than the "
                 f"volume's {size_gib} GiB"
             )
+        if passphrase is not None:
+            self.create_encrypted(path, size_gib, passphrase)
+            self._qemu_img.convert_to_luks(
+                pathlib.Path(source), image.disk_format, pathlib.Path(path), passphrase
+            )
+            return
         if image.disk_format == "raw":
             self.copy(source, path, size_gib)
             return

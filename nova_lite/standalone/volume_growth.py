@@ -55,8 +55,7 @@ class Growth:
                 )
             if size_gib <= volume["size"]:
                 raise bad_request("Invalid input received: New size must be larger")
-            self._volumes.files.extend(self._volumes.path("volume", volume_id), size_gib)
-            volume["size"] = size_gib
+            self._grow(volume, size_gib)
 
         volume = self._volumes.change(identity, volume_id, extend)
         if volume["status"] == "in-use":
@@ -80,7 +79,14 @@ class Growth:
             if arguments.get("error"):
                 volume["status"] = "error_extending"
             else:
-                self._volumes.files.extend(self._volumes.path("volume", volume_id), int(wanted))
-                volume["size"] = int(wanted)
+                self._grow(volume, int(wanted))
 
         self._volumes.change(identity, volume_id, complete)
+
+    def _grow(self, volume: store.Document, size_gib: int) -> None:
+        self._volumes.files.extend(
+            self._volumes.path("volume", volume["id"]),
+            size_gib,
+            is_encrypted=bool(volume.get("encryption_key_id")),
+        )
+        volume["size"] = size_gib

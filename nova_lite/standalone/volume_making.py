@@ -32,10 +32,19 @@ class Maker:
         self._glance = glance.GlanceClient(conf)
 
     def blank(self, volume: store.Document) -> None:
-        """Make an empty volume, at once."""
+        """Make an empty volume: at once, or, for LUKS takes its time, in a thread."""
         volumes = self._volumes
-        volumes.files.create_blank(volumes.path("volume", volume["id"]), volume["size"])
-        volumes.settle("volume", volume["id"], AVAILABLE)
+        path, passphrase = volumes.path("volume", volume["id"]), volumes.passphrase(volume)
+        if passphrase is None:
+            volumes.files.create_blank(path, volume["size"])
+            volumes.settle("volume", volume["id"], AVAILABLE)
+            return
+
+        def work() -> store.Document:
+            volumes.files.create_encrypted(path, volume["size"], passphrase)
+            return AVAILABLE
+
+        self._in_thread("volume", volume["id"], work)
 
     def copy(
         self, kind: str, document: store.Document, source: str, changes: store.Document
@@ -44,7 +53,12 @@ class Maker:
 
         def work() -> store.Document:
             path = self._volumes.path(kind, document["id"])
-            self._volumes.files.copy(source, path, document["size"])
+            self._volumes.files.copy(
+                source,
+                path,
+                document["size"],
+                is_encrypted=bool(document.get("encryption_key_id")),
+            )
             return AVAILABLE | changes
 
         self._in_thread(kind, document["id"], work)
@@ -72,7 +86,10 @@ class Maker:
             try:
                 self._glance.download(ctxt, image_id, download)
                 self._volumes.files.convert(
-                    image_id, download, image.disk_format, path, volume["size"]
+                    volume_files.ImageFile(image_id, download, image.disk_format),
+                    path,
+                    volume["size"],
+                    self._volumes.passphrase(volume),
                 )
             finally:
                 if os.path.exists(download):

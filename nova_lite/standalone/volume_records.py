@@ -12,9 +12,11 @@ import uuid
 import falcon
 from oslo_utils import timeutils
 
+from nova_lite import context
 from nova_lite.standalone import store
 from nova_lite.standalone import volume_files
 from nova_lite.standalone import web
+from nova_lite.volume import keys
 
 DELETABLE = frozenset({"available", "error", "error_restoring", "error_extending"})
 LIVE = frozenset({"attaching", "attached", "detaching"})
@@ -34,6 +36,20 @@ VOLUME_TYPE: store.Document = {
 HOSTS = ("standalone@local#local", "standalone@second#second")
 """Back ends: the first has all new volumes, and they can be moved to the other."""
 
+ENCRYPTED_TYPE: store.Document = VOLUME_TYPE | {
+    "id": "c1b6e1a3-5d52-4f6c-8ae4-2b0c35d0a7f6",
+    "name": "local-luks",
+    "description": "Encrypted files on this machine (LUKS)",
+}
+VOLUME_TYPES = (VOLUME_TYPE, ENCRYPTED_TYPE)
+
+
+def type_named(name_or_id: str | None) -> store.Document | None:
+    """A volume type; the plain one if no name is given, None if there is none."""
+    if name_or_id is None:
+        return VOLUME_TYPE
+    return next((t for t in VOLUME_TYPES if name_or_id in (t["id"], t["name"])), None)
+
 
 def now() -> str:
     """The time, in Cinder's form."""
@@ -52,6 +68,11 @@ class VolumeStore:
         directory = conf.standalone.data_path
         self.records = store.Store(os.path.join(directory, "volumes.sqlite"))
         self.files = volume_files.VolumeFiles(conf, os.path.join(directory, "volumes"))
+        if not conf.key_manager.file_directory:
+            # Who runs in this process finds the keys there too.
+            keys_path = os.path.join(directory, "keys")
+            conf.set_default("file_directory", keys_path, "key_manager")
+        self.keys = keys.VolumeKeys(conf)
         self._forget_unfinished()
 
     def _forget_unfinished(self) -> None:
@@ -71,9 +92,20 @@ class VolumeStore:
         return self.files.path(kind, document.get("name_id") or key)
 
     def remove(self, kind: str, key: str) -> None:
-        """Remove data and record."""
+        """Remove data and record, and a key that nothing else is encrypted with."""
         self.files.remove(self.path(kind, key))
+        key_id = (self.records.get(kind, key) or {}).get("encryption_key_id")
         self.records.delete(kind, key)
+        others = [*self.records.list("volume"), *self.records.list("snapshot")]
+        if key_id and all(other.get("encryption_key_id") != key_id for other in others):
+            self.keys.manager().delete(None, key_id)
+
+    def passphrase(self, document: store.Document) -> bytes | None:
+        """What opens a volume or snapshot that is encrypted."""
+        key_id = document.get("encryption_key_id")
+        if not key_id:
+            return None
+        return self.keys.passphrase(context.RequestContext(overwrite=False), key_id)
 
     def get(self, identity: web.Identity, kind: str, key: str) -> store.Document:
         """A ``volume``, ``snapshot`` or ``attachment`` of this identity's project.
@@ -148,6 +180,7 @@ class VolumeStore:
             "readonly": False,
             "availability_zone": wanted.get("availability_zone") or ZONE,
             "volume_type": VOLUME_TYPE["name"],
+            "encryption_key_id": None,
             "metadata": dict(wanted.get("metadata") or {}),
             "image_metadata": {},
             "snapshot_id": wanted.get("snapshot_id"),
@@ -266,7 +299,7 @@ class VolumeStore:
             "format": "raw",
             "access_mode": "ro" if volume["readonly"] else "rw",
             "volume_id": volume["id"],
-            "encrypted": False,
+            "encrypted": bool(volume.get("encryption_key_id")),
             "discard": True,
             "qos_specs": None,
         }

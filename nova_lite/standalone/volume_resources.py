@@ -11,6 +11,8 @@ from nova_lite.standalone import volume_records
 from nova_lite.standalone import volume_views
 from nova_lite.standalone import web
 
+KEY_BITS = 256
+
 ATTACHMENTS = (3, 27)
 COMPLETE = (3, 44)
 
@@ -36,21 +38,22 @@ class Volumes:
         """Begin to make a volume."""
         wanted = web.json_body(req, "volume")
         identity = req.context.identity
-        if wanted.get("volume_type") not in (
-            None,
-            volume_records.VOLUME_TYPE["name"],
-            volume_records.VOLUME_TYPE["id"],
-        ):
-            raise falcon.HTTPNotFound(
-                description=f"Volume type with name {wanted['volume_type']} could not be found."
-            )
         if wanted.get("availability_zone") not in (None, "", volume_records.ZONE):
             raise falcon.HTTPBadRequest(
                 description=f"Availability zone '{wanted['availability_zone']}' is invalid."
             )
         kind, source = self._source_of(identity, wanted)
         size_gib = self._size_of(wanted, source)
+        volume_type = self._type_of(wanted, source)
         volume = self._volumes.new_volume(identity, wanted, size_gib)
+        volume["volume_type"] = volume_type["name"]
+        if source is not None:
+            # Its data are copied as they are.
+            volume["encryption_key_id"] = source.get("encryption_key_id")
+        elif volume_type is volume_records.ENCRYPTED_TYPE:
+            volume["encryption_key_id"] = self._volumes.keys.manager().create_key(
+                None, "AES", KEY_BITS
+            )
         self._volumes.save("volume", volume)
         answer = volume_views.volume(req, volume, [])
         if source is not None:
@@ -77,6 +80,24 @@ class Volumes:
                     )
                 return kind, source
         return "", None
+
+    def _type_of(self, wanted: store.Document, source: store.Document | None) -> store.Document:
+        """What is asked for, or the source's type: the data are either encrypted or not."""
+        name = wanted.get("volume_type")
+        found = volume_records.type_named(name)
+        if found is None:
+            raise falcon.HTTPNotFound(
+                description=f"Volume type with name {name} could not be found."
+            )
+        if source is None:
+            return found
+        is_encrypted = bool(source.get("encryption_key_id"))
+        of_source = volume_records.VOLUME_TYPES[is_encrypted]
+        if name is not None and found is not of_source:
+            raise volume_records.bad_request(
+                "Invalid volume_type provided: encrypted and plain types do not mix"
+            )
+        return of_source
 
     def _size_of(self, wanted: store.Document, source: store.Document | None) -> int:
         try:
@@ -170,6 +191,21 @@ class Volumes:
         else:
             resp.status = falcon.HTTP_202
 
+    def on_get_encryption(
+        self, req: falcon.Request, resp: falcon.Response, volume_id: str
+    ) -> None:
+        """How the volume is encrypted, for who may open it."""
+        volume = self._volumes.get(req.context.identity, "volume", volume_id)
+        key_id = volume.get("encryption_key_id")
+        resp.media = {"encryption_key_id": key_id}
+        if key_id:
+            resp.media |= {
+                "provider": "luks",
+                "cipher": "aes-xts-plain64",
+                "key_size": KEY_BITS,
+                "control_location": "front-end",
+            }
+
     def on_get_metadata(self, req: falcon.Request, resp: falcon.Response, volume_id: str) -> None:
         """The volume's metadata."""
         volume = self._volumes.get(req.context.identity, "volume", volume_id)
@@ -229,6 +265,7 @@ class Snapshots:
         snapshot = self._volumes.new_volume(identity, wanted, volume["size"]) | {
             "volume_id": volume["id"],
             "bootable": volume["bootable"],
+            "encryption_key_id": volume.get("encryption_key_id"),
             "image_metadata": volume["image_metadata"],
         }
         self._volumes.save("snapshot", snapshot)

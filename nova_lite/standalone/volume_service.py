@@ -92,19 +92,20 @@ class Versions:
 
 
 class VolumeTypes:
-    """``/v3/types``: there is one."""
+    """``/v3/types``."""
 
     collection = "types"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List."""
-        resp.media = {"volume_types": [volume_records.VOLUME_TYPE]}
+        resp.media = {"volume_types": list(volume_records.VOLUME_TYPES)}
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, type_id: str) -> None:
         """Show; ``default`` is the default."""
-        if type_id not in ("default", volume_records.VOLUME_TYPE["id"]):
+        found = volume_records.type_named(None if type_id == "default" else type_id)
+        if found is None:
             raise falcon.HTTPNotFound(description=f"Volume type {type_id} could not be found.")
-        resp.media = {"volume_type": volume_records.VOLUME_TYPE}
+        resp.media = {"volume_type": found}
 
     def on_get_extra_specs(self, req: falcon.Request, resp: falcon.Response, type_id: str) -> None:
         """None."""
@@ -243,6 +244,7 @@ def _add_volumes(app: typing.Any, volumes: volume_resources.Volumes) -> None:
     app.add_route("/v3/volumes/summary", volumes, suffix="summary")
     app.add_route("/v3/volumes/{volume_id}", volumes, suffix="one")
     app.add_route("/v3/volumes/{volume_id}/action", volumes, suffix="action")
+    app.add_route("/v3/volumes/{volume_id}/encryption", volumes, suffix="encryption")
     app.add_route("/v3/volumes/{volume_id}/metadata", volumes, suffix="metadata")
     app.add_route("/v3/volumes/{volume_id}/metadata/{key}", volumes, suffix="metadata_item")
 

@@ -29,7 +29,7 @@ def volume(
     }  # fmt: skip
     view |= {
         "bootable": "true" if document["bootable"] else "false",
-        "encrypted": False,
+        "encrypted": bool(document.get("encryption_key_id")),
         "replication_status": None,
         "consistencygroup_id": None,
         "migration_status": _for_admin(req, document.get("migration_status")),

@@ -416,7 +416,7 @@ class VolumeOps(abc.ABC):
     def plug(self, instance_uuid: str, device: VolumeDevice) -> None:
         """Give a guest the connected volume: live and persistent if it runs,
         persistent only if it does not. A guest that has it already (by serial)
-        is success.
+        is success; if it does not run, its disk is what the volume is now.
 
         :raises nova_lite.exceptions.GuestNotFound: no such guest.
         """

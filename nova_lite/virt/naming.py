@@ -9,6 +9,7 @@ import typing
 from oslo_config import cfg
 
 from nova_lite import exceptions
+from nova_lite.volume import host_side
 
 CONFIG_DRIVE = "disk.config"
 """The config drive's file in a server's directory (S85)."""
@@ -30,20 +31,13 @@ def volume_id_of(connection_info: dict[str, typing.Any]) -> str:
     return str(volume_id)
 
 
-CONNECTED_AS = "connected_as"
-"""In connection_info: the id under which this host keeps the connection, if it is not
-the serial of the guest's disk."""
-
-
 def connection_id_of(connection_info: dict[str, typing.Any]) -> str:
-    """What a host keeps a connection by: the volume's id when it was connected.
-
-    A guest's disk that was moved to another volume keeps its serial, so of the two
-    the new one is kept by an id of its own.
+    """What a host keeps a connection by, see
+    :func:`nova_lite.volume.host_side.connection_id_of`.
 
     :raises nova_lite.exceptions.InvalidVolume: the connection_info names none.
     """
-    return str(connection_info.get(CONNECTED_AS) or volume_id_of(connection_info))
+    return str(connection_info.get(host_side.CONNECTED_AS) or volume_id_of(connection_info))
 
 
 def target_name(device_name: str) -> str:

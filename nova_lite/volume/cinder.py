@@ -7,7 +7,6 @@ else 3.0 and the legacy calls only.
 """
 
 import collections.abc
-import dataclasses
 import json
 import logging
 import re
@@ -17,6 +16,7 @@ from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import remote
+from nova_lite.volume import records
 
 LOG = logging.getLogger(__name__)
 
@@ -28,137 +28,7 @@ LIST_PAGE = 1000
 """Cinder's own limit, unless its administrator has chosen a smaller one."""
 LIST_ATTEMPTS = 3
 
-# Of a volume that has been moved once, or never.
-_NOT_MIGRATING = frozenset({None, "", "none", "deleting", "error", "success"})
-
-# What an attachment says about itself beside the back end's data.
-_NOT_DATA = frozenset({"driver_volume_type", "attachment_id", "serial", "status"})
-
 NotFound = collections.abc.Callable[[], exceptions.NotFound]
-
-
-@dataclasses.dataclass(frozen=True)
-class VolumeUse:
-    """One attachment as a volume lists it."""
-
-    attachment_id: str
-    """The attachment's UUID (what os-detach and the attachments API take)."""
-    server_uuid: str | None
-    device: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Volume:
-    """A volume as this user may see it."""
-
-    id: str
-    status: str
-    size_gib: int
-    bootable: bool
-    multiattach: bool
-    availability_zone: str | None
-    volume_type: str | None
-    image_metadata: dict[str, typing.Any]
-    """``volume_image_metadata``: of the image it was made from."""
-    attachments: tuple[VolumeUse, ...]
-    service_uuid: str | None
-    shared_targets: bool | None
-    """None is "unknown, always lock" (3.69)."""
-    encrypted: bool
-    name: str | None
-    snapshot_id: str | None = None
-    migration_status: str | None = None
-    """Shown to administrators only."""
-    project_id: str | None = None
-    """Told to administrators only."""
-    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
-    updated_at: str | None = None
-
-    @property
-    def is_migrating(self) -> bool:
-        """Whether Cinder moves it to another back end now."""
-        return self.migration_status not in _NOT_MIGRATING
-
-    def is_target_of(self, volume_id: str) -> bool:
-        """Whether Cinder made it to move that volume to."""
-        return self.migration_status == f"target:{volume_id}"
-
-    @property
-    def is_readonly(self) -> bool:
-        """Whether its read-only flag is set; Cinder tells it among the metadata."""
-        return self.metadata.get("readonly", "").lower() == "true"
-
-    @property
-    def waits_for_extend(self) -> bool:
-        """Whether Cinder waits to hear how the growing of the guest's disk went."""
-        return self.status == "extending"
-
-    @property
-    def size_to_be_gib(self) -> int:
-        """Its size when an extend that is under way is through.
-
-        :raises nova_lite.exceptions.InvalidVolume: Cinder does not say.
-        """
-        if not self.waits_for_extend:
-            return self.size_gib
-        text = str(self.metadata.get("extend_new_size"))
-        if not text.isdecimal() or int(text) <= self.size_gib:
-            raise exceptions.InvalidVolume(
-                reason=f"volume {self.id} is extending, but to no size above {self.size_gib} GiB"
-            )
-        return int(text)
-
-
-@dataclasses.dataclass(frozen=True)
-class VolumeEncryption:
-    """How a volume is encrypted. The key itself is the key manager's."""
-
-    key_id: str
-    provider: str
-    """``luks``, for example."""
-    control_location: str
-    """``front-end``: the host decrypts; ``back-end``: the storage does."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """A snapshot of a volume."""
-
-    id: str
-    volume_id: str
-    size_gib: int
-    status: str
-    name: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class SnapshotQuota:
-    """How many snapshots a project may have (-1: any number) and has."""
-
-    limit: int
-    used: int
-
-
-@dataclasses.dataclass(frozen=True)
-class VolumeType:
-    """A volume type this user may use."""
-
-    id: str
-    name: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Attachment:
-    """A server's hold on a volume."""
-
-    id: str
-    volume_id: str
-    instance_uuid: str | None
-    status: str
-    connection_info: dict[str, typing.Any] | None = dataclasses.field(repr=False)
-    """``driver_volume_type`` and ``data``; None before a host is connected. Secret."""
-    attach_mode: str | None = None
-    """``rw`` or ``ro``; None before a host is connected."""
 
 
 class CinderClient:
@@ -181,29 +51,29 @@ class CinderClient:
 
     # Volumes and snapshots
 
-    def get_volume(self, ctxt: context.RequestContext, volume_id: str) -> Volume:
+    def get_volume(self, ctxt: context.RequestContext, volume_id: str) -> records.Volume:
         """One volume."""
         body = self._call(ctxt, "GET", f"/volumes/{volume_id}", _no_volume(volume_id))
-        return _volume(body["volume"])
+        return records.volume_of(body["volume"])
 
     def get_encryption(
         self, ctxt: context.RequestContext, volume_id: str
-    ) -> VolumeEncryption | None:
+    ) -> records.VolumeEncryption | None:
         """How a volume is encrypted, or None if it is not."""
         path = f"/volumes/{volume_id}/encryption"
         body = self._call(ctxt, "GET", path, _no_volume(volume_id)) or {}
         if not body.get("encryption_key_id"):
             return None
-        return VolumeEncryption(
+        return records.VolumeEncryption(
             key_id=body["encryption_key_id"],
             provider=str(body.get("provider")),
             control_location=str(body.get("control_location")),
         )
 
-    def get_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> Snapshot:
+    def get_snapshot(self, ctxt: context.RequestContext, snapshot_id: str) -> records.Snapshot:
         """One snapshot."""
         body = self._call(ctxt, "GET", f"/snapshots/{snapshot_id}", _no_snapshot(snapshot_id))
-        return _snapshot(body["snapshot"])
+        return records.snapshot_of(body["snapshot"])
 
     def create_snapshot(
         self,
@@ -212,7 +82,7 @@ class CinderClient:
         *,
         name: str,
         metadata: dict[str, str],
-    ) -> Snapshot:
+    ) -> records.Snapshot:
         """Order a snapshot, also of a volume in use; it is ``creating`` for a while.
 
         It belongs to the project of the request's token, as a volume does
@@ -221,11 +91,11 @@ class CinderClient:
         self._require_owner(ctxt, "a snapshot")
         wanted = {"volume_id": volume_id, "force": True, "name": name, "metadata": metadata}
         body = self._call(ctxt, "POST", "/snapshots", _no_volume(volume_id), {"snapshot": wanted})
-        return _snapshot(body["snapshot"])
+        return records.snapshot_of(body["snapshot"])
 
     def find_snapshots(
         self, ctxt: context.RequestContext, metadata: dict[str, str]
-    ) -> list[Snapshot]:
+    ) -> list[records.Snapshot]:
         """The snapshots that have all these metadata."""
         # Older versions of Cinder pass the filter over: we look ourselves.
         params = {"metadata": json.dumps(metadata)}
@@ -233,7 +103,7 @@ class CinderClient:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/snapshots/detail", _no_snapshot("any"), params=params)
         return [
-            _snapshot(item)
+            records.snapshot_of(item)
             for item in body["snapshots"]
             if metadata.items() <= (item.get("metadata") or {}).items()
         ]
@@ -245,11 +115,11 @@ class CinderClient:
         except exceptions.SnapshotNotFound:
             LOG.debug("Snapshot %s is already gone", snapshot_id)
 
-    def snapshot_quota(self, ctxt: context.RequestContext) -> SnapshotQuota:
+    def snapshot_quota(self, ctxt: context.RequestContext) -> records.SnapshotQuota:
         """How many snapshots the project of the request may have."""
         body = self._call(ctxt, "GET", "/limits", _no_snapshot("any"))
         absolute = body["limits"]["absolute"]
-        return SnapshotQuota(
+        return records.SnapshotQuota(
             limit=int(absolute["maxTotalSnapshots"]), used=int(absolute["totalSnapshotsUsed"])
         )
 
@@ -265,7 +135,7 @@ class CinderClient:
         volume_type: str | None = None,
         availability_zone: str | None = None,
         metadata: dict[str, str] | None = None,
-    ) -> Volume:
+    ) -> records.Volume:
         """Order a volume; it is ``creating`` or ``downloading`` for a while.
 
         It belongs to the project of the request's token, so a request that has
@@ -287,35 +157,41 @@ class CinderClient:
         wanted = {key: value for key, value in volume.items() if value is not None}
         missing = _no_snapshot(snapshot_id) if snapshot_id else _no_volume("new")
         body = self._call(ctxt, "POST", "/volumes", missing, {"volume": wanted})
-        return _volume(body["volume"])
+        return records.volume_of(body["volume"])
 
-    def find_volumes(self, ctxt: context.RequestContext, metadata: dict[str, str]) -> list[Volume]:
+    def find_volumes(
+        self, ctxt: context.RequestContext, metadata: dict[str, str]
+    ) -> list[records.Volume]:
         """The volumes that have all these metadata."""
         params = {"metadata": json.dumps(metadata)}
         if ctxt.is_admin:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
-        return [_volume(item) for item in body["volumes"]]
+        return [records.volume_of(item) for item in body["volumes"]]
 
-    def list_all_volumes(self, ctxt: context.RequestContext) -> list[Volume]:
+    def list_all_volumes(self, ctxt: context.RequestContext) -> list[records.Volume]:
         """Every volume of every project; for administrators."""
-        return [_volume(item) for item in self._pages(ctxt, "/volumes/detail", "volumes")]
+        return [
+            records.volume_of(item) for item in self._pages(ctxt, "/volumes/detail", "volumes")
+        ]
 
     def delete_volume(self, ctxt: context.RequestContext, volume_id: str) -> None:
         """Order a volume's deletion."""
         self._call(ctxt, "DELETE", f"/volumes/{volume_id}", _no_volume(volume_id))
 
-    def list_volume_types(self, ctxt: context.RequestContext) -> list[VolumeType]:
+    def list_volume_types(self, ctxt: context.RequestContext) -> list[records.VolumeType]:
         """The volume types that the user may use: public ones, and those given to
         the project."""
         params = {"limit": str(TYPES_PAGE)}
         if ctxt.is_admin:
             # Others see theirs in any case; an administrator must ask for all.
             params["is_public"] = "none"
-        found: list[VolumeType] = []
+        found: list[records.VolumeType] = []
         while True:
             body = self._call(ctxt, "GET", "/types", _no_volume("types"), params=params)
-            found += [VolumeType(item["id"], item["name"]) for item in body["volume_types"]]
+            found += [
+                records.VolumeType(item["id"], item["name"]) for item in body["volume_types"]
+            ]
             if not body.get("volume_type_links") or not body["volume_types"]:
                 return found
             params["marker"] = found[-1].id
@@ -333,7 +209,7 @@ class CinderClient:
         instance_uuid: str,
         connector: dict[str, typing.Any] | None = None,
         mountpoint: str | None = None,
-    ) -> Attachment:
+    ) -> records.Attachment:
         """Reserve a volume for a server; with ``connector`` also export it."""
         attachment: dict[str, typing.Any] = {
             "volume_uuid": volume_id,
@@ -344,14 +220,16 @@ class CinderClient:
         body = self._call(
             ctxt, "POST", "/attachments", _no_volume(volume_id), {"attachment": attachment}
         )
-        return _attachment(body["attachment"])
+        return records.attachment_of(body["attachment"])
 
-    def get_attachment(self, ctxt: context.RequestContext, attachment_id: str) -> Attachment:
+    def get_attachment(
+        self, ctxt: context.RequestContext, attachment_id: str
+    ) -> records.Attachment:
         """One attachment."""
         body = self._call(
             ctxt, "GET", f"/attachments/{attachment_id}", _no_attachment(attachment_id)
         )
-        return _attachment(body["attachment"])
+        return records.attachment_of(body["attachment"])
 
     def update_attachment(
         self,
@@ -359,7 +237,7 @@ class CinderClient:
         attachment_id: str,
         connector: dict[str, typing.Any],
         mountpoint: str | None,
-    ) -> Attachment:
+    ) -> records.Attachment:
         """Export the volume to a host. Repeated on server errors."""
         body = self._call_stubbornly(
             ctxt,
@@ -368,7 +246,7 @@ class CinderClient:
             _no_attachment(attachment_id),
             {"attachment": {"connector": _with_mountpoint(connector, mountpoint)}},
         )
-        return _attachment(body["attachment"])
+        return records.attachment_of(body["attachment"])
 
     def complete_attachment(self, ctxt: context.RequestContext, attachment_id: str) -> None:
         """Tell that the server has it: the volume becomes ``in-use``."""
@@ -391,7 +269,7 @@ class CinderClient:
 
     def list_attachments(
         self, ctxt: context.RequestContext, instance_uuid: str
-    ) -> list[Attachment]:
+    ) -> list[records.Attachment]:
         """Every attachment of a server; none where Cinder is too old to have any."""
         if not self.supports_attachments(ctxt):
             return []
@@ -399,14 +277,17 @@ class CinderClient:
         if ctxt.is_admin:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/attachments/detail", _no_attachment("any"), params=params)
-        return [_attachment(item) for item in body["attachments"]]
+        return [records.attachment_of(item) for item in body["attachments"]]
 
-    def list_all_attachments(self, ctxt: context.RequestContext) -> list[Attachment]:
+    def list_all_attachments(self, ctxt: context.RequestContext) -> list[records.Attachment]:
         """Every attachment of every project, without its connection information;
         none where Cinder is too old to have any. For administrators."""
         if not self.supports_attachments(ctxt):
             return []
-        return [_attachment(item) for item in self._pages(ctxt, "/attachments", "attachments")]
+        return [
+            records.attachment_of(item)
+            for item in self._pages(ctxt, "/attachments", "attachments")
+        ]
 
     # Detaching, both flows
 
@@ -645,63 +526,3 @@ def _with_mountpoint(
     connector: dict[str, typing.Any], mountpoint: str | None
 ) -> dict[str, typing.Any]:
     return connector if mountpoint is None else connector | {"mountpoint": mountpoint}
-
-
-def _volume(body: dict[str, typing.Any]) -> Volume:
-    return Volume(
-        id=body["id"],
-        status=body["status"],
-        size_gib=int(body["size"]),
-        bootable=str(body.get("bootable")).lower() == "true",
-        multiattach=bool(body.get("multiattach")),
-        availability_zone=body.get("availability_zone"),
-        volume_type=body.get("volume_type"),
-        image_metadata=dict(body.get("volume_image_metadata") or {}),
-        attachments=tuple(
-            VolumeUse(
-                attachment_id=use.get("attachment_id") or use["id"],
-                server_uuid=use.get("server_id"),
-                device=use.get("device"),
-            )
-            for use in body.get("attachments", ())
-        ),
-        service_uuid=body.get("service_uuid"),
-        # Before 3.48 there is no such field, and nothing to lock by.
-        shared_targets=body.get("shared_targets", False),
-        encrypted=bool(body.get("encrypted")),
-        name=body.get("name"),
-        snapshot_id=body.get("snapshot_id"),
-        migration_status=body.get("migration_status"),
-        project_id=body.get("os-vol-tenant-attr:tenant_id"),
-        metadata=dict(body.get("metadata") or {}),
-        updated_at=body.get("updated_at"),
-    )
-
-
-def _snapshot(body: dict[str, typing.Any]) -> Snapshot:
-    return Snapshot(
-        id=body["id"],
-        volume_id=body["volume_id"],
-        size_gib=int(body["size"]),
-        status=body["status"],
-        name=body.get("name"),
-    )
-
-
-def _attachment(body: dict[str, typing.Any]) -> Attachment:
-    """Cinder lists the back end's data flat, beside ``driver_volume_type``."""
-    flat = body.get("connection_info") or None
-    connection_info = None
-    if flat and flat.get("driver_volume_type"):
-        connection_info = {
-            "driver_volume_type": flat["driver_volume_type"],
-            "data": {key: value for key, value in flat.items() if key not in _NOT_DATA},
-        }
-    return Attachment(
-        id=body["id"],
-        volume_id=body["volume_id"],
-        instance_uuid=body.get("instance"),
-        status=body["status"],
-        connection_info=connection_info,
-        attach_mode=body.get("attach_mode"),
-    )

@@ -20,7 +20,7 @@ from oslo_config import cfg
 
 from nova_lite import concurrency
 from nova_lite import exceptions
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 
 TRANSPORTS_WITHOUT_TARGETS = frozenset({"local", "rbd", "nfs"})
 
@@ -34,7 +34,7 @@ _QEMU_IQN = "iqn.2008-11.org.linux-kvm:"
 
 
 @contextlib.contextmanager
-def guard_connection(volume: cinder.Volume) -> collections.abc.Iterator[None]:
+def guard_connection(volume: records.Volume) -> collections.abc.Iterator[None]:
     """Serialise connecting and disconnecting of volumes that share targets.
 
     Cinder's ``shared_targets``: false never locks, null (3.69) always, true

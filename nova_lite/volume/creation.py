@@ -13,6 +13,7 @@ from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite.volume import cinder
+from nova_lite.volume import records
 
 FIRST_POLL_S = 0.1
 LAST_POLL_S = 3.0
@@ -22,7 +23,7 @@ DEVICE_KEY = "nova_lite_device"
 
 UNFINISHED = frozenset({"creating", "downloading"})
 
-OnProgress = collections.abc.Callable[[cinder.Volume, float], object]
+OnProgress = collections.abc.Callable[[records.Volume, float], object]
 """Called with the volume and the seconds waited, after every poll."""
 
 
@@ -64,7 +65,7 @@ class Order:
 
 def create(
     ctxt: context.RequestContext, client: cinder.CinderClient, order: Order
-) -> cinder.Volume:
+) -> records.Volume:
     """Have Cinder begin to make a volume; it is not there yet.
 
     If Cinder's answer is lost, the volume it began to make, if it did, is returned.
@@ -86,7 +87,7 @@ def create(
 
 def find(
     ctxt: context.RequestContext, client: cinder.CinderClient, device_uuid: str
-) -> cinder.Volume | None:
+) -> records.Volume | None:
     """The volume that was made for a device, whoever heard of it."""
     found = client.find_volumes(ctxt, {DEVICE_KEY: device_uuid})
     return found[0] if found else None
@@ -95,11 +96,11 @@ def find(
 def wait_until_available(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
-    volume: cinder.Volume,
+    volume: records.Volume,
     *,
     patience: Patience,
     on_progress: OnProgress | None = None,
-) -> cinder.Volume:
+) -> records.Volume:
     """Poll a volume until it is no longer being made.
 
     :raises nova_lite.exceptions.VolumeNotCreated: it failed or took too long.
@@ -124,9 +125,9 @@ def wait_until_available(
 def _look(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
-    volume: cinder.Volume,
+    volume: records.Volume,
     waited_s: float,
-) -> cinder.Volume:
+) -> records.Volume:
     """The volume as it is now; a Cinder that is away for a moment is waited for."""
     try:
         return client.get_volume(ctxt, volume.id)
@@ -137,7 +138,7 @@ def _look(
 
 
 def _not_created(
-    volume: cinder.Volume, waited_s: float, reason: str
+    volume: records.Volume, waited_s: float, reason: str
 ) -> exceptions.VolumeNotCreated:
     return exceptions.VolumeNotCreated(
         volume_id=volume.id, status=volume.status, waited_s=waited_s, reason=reason

@@ -17,6 +17,7 @@ from nova_lite.volume import cinder
 from nova_lite.volume import connector as seam
 from nova_lite.volume import host_side
 from nova_lite.volume import keys
+from nova_lite.volume import records
 
 LOG = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class ConnectionsFlow:
 
     def _use(
         self, ctxt: context.RequestContext, bdm: objects.BlockDeviceMapping
-    ) -> cinder.VolumeUse | None:
+    ) -> records.VolumeUse | None:
         return _use_of(self._cinder.get_volume(ctxt, bdm.volume_id), bdm.instance_uuid)
 
 
@@ -190,5 +191,5 @@ def connector_of(
     return stashed
 
 
-def _use_of(volume: cinder.Volume, instance_uuid: str) -> cinder.VolumeUse | None:
+def _use_of(volume: records.Volume, instance_uuid: str) -> records.VolumeUse | None:
     return next((use for use in volume.attachments if use.server_uuid == instance_uuid), None)

@@ -11,6 +11,7 @@ from nova_lite import states
 from nova_lite.volume import cinder
 from nova_lite.volume import connector
 from nova_lite.volume import keys
+from nova_lite.volume import records
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +46,20 @@ def connection_info_of(bdm: objects.BlockDeviceMapping) -> ConnectionInfo | None
     return typing.cast(ConnectionInfo, json.loads(bdm.connection_info))
 
 
+CONNECTED_AS = "connected_as"
+"""In connection_info: the id under which this host keeps the connection, if it is not
+the serial of the guest's disk."""
+
+
+def connection_id_of(bdm: objects.BlockDeviceMapping) -> str | None:
+    """What a host keeps the device's connection by: the volume's id when it was
+    connected. A disk that was moved to another volume keeps its serial, so the new
+    volume has an id of its own here."""
+    info = connection_info_of(bdm) or {}
+    found = info.get(CONNECTED_AS) or info.get("serial") or bdm.volume_id
+    return None if found is None else str(found)
+
+
 def serial_of(bdm: objects.BlockDeviceMapping) -> str:
     """The serial of the guest's disk: the volume's id, unless the volume has got
     another one since the guest has it."""
@@ -59,6 +74,8 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
     ``multipath_id`` that an earlier connection found is kept.
     """
     data = dict(info.get("data") or {})
+    # Old Cinders send Ceph's key along (OSSN-0085), which no host needs: it is not kept.
+    data.pop("keyring", None)
     data.setdefault("access_mode", "rw")
     earlier = connection_info_of(bdm) or {}
     if "multipath_id" in earlier.get("data", {}):
@@ -66,7 +83,7 @@ def completed(bdm: objects.BlockDeviceMapping, info: ConnectionInfo) -> Connecti
     return info | {"data": data, "serial": info.get("serial") or bdm.volume_id}
 
 
-def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: cinder.Volume) -> None:
+def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: records.Volume) -> None:
     """Keep Cinder's answer, :func:`completed`, in the mapping. Phase ``connected``.
 
     What the guest's disk is made by is kept too, where Nova keeps it: whether several
@@ -145,7 +162,7 @@ def encryption_of(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
     volume_keys: keys.VolumeKeys | None,
-    volume: cinder.Volume,
+    volume: records.Volume,
 ) -> keys.Encryption | None:
     """What opens the volume if it is encrypted, asked for whenever a host is
     connected (S201): no guest is ever given ciphertext (CVE-2017-18191).

@@ -12,6 +12,7 @@ from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite.volume import cinder
+from nova_lite.volume import records
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def order(
     *,
     image_id: str,
     image_name: str,
-) -> cinder.Snapshot:
+) -> records.Snapshot:
     """Have Cinder begin to make a snapshot of a volume, used or not."""
     # Nova's name for it.
     name = f"snapshot for {image_name}"[:255]
@@ -41,7 +42,7 @@ def order(
 def wait_until_available(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
-    snapshot: cinder.Snapshot,
+    snapshot: records.Snapshot,
     *,
     timeout_s: float,
     on_progress: collections.abc.Callable[[], object],
@@ -88,7 +89,7 @@ def remove_all(ctxt: context.RequestContext, client: cinder.CinderClient, image_
 
 
 def _remove(
-    ctxt: context.RequestContext, client: cinder.CinderClient, snapshot: cinder.Snapshot
+    ctxt: context.RequestContext, client: cinder.CinderClient, snapshot: records.Snapshot
 ) -> None:
     """Cinder deletes no snapshot that is still being made: that is waited for."""
     delay_s = FIRST_POLL_S

@@ -73,6 +73,12 @@ def connections_of(device: objects.BlockDeviceMapping) -> list[host_side.Connect
     return [info for info in found if info is not None]
 
 
+def connection_ids_of(device: objects.BlockDeviceMapping) -> list[str]:
+    """What a host keeps the connections of a device's volumes by."""
+    found = [host_side.connection_id_of(each) for each in (other_of(device), device) if each]
+    return [connection_id for connection_id in found if connection_id is not None]
+
+
 def forget(device: objects.BlockDeviceMapping) -> None:
     """The other volume is released."""
     info = host_side.connection_info_of(device)

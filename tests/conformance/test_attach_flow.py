@@ -129,7 +129,8 @@ def fixture_world(request: pytest.FixtureRequest, services: dict[str, embedded.S
 
 
 def test_the_whole_life(world: World) -> None:
-    """S195: by the device's attachment id; S198, S203, S204 in the connection information."""
+    """S195: by the device's attachment id; S196, S198, S203, S204 in the connection
+    information."""
     flow, bdm, ctxt = world.flow, world.bdm, world.ctxt
     flow.reserve(ctxt, world.server, bdm)
     assert bdm.phase == states.DevicePhase.RESERVED

@@ -1,7 +1,10 @@
 """The client of Ceph against a real cluster."""
 
+import json
 import os
 import pathlib
+import subprocess
+import sys
 import time
 import uuid
 
@@ -222,3 +225,20 @@ def test_connections_are_closed(cluster, vms, name):
     assert vms.use(name).watchers == ()
     with pytest.raises(exceptions.CephError):
         left.exists(name)
+
+
+def test_in_a_green_process(ceph_conf, name, tmp_path):
+    """The hub goes on while the cluster works, and no killed waiter crashes librbd
+    or leaves an image open."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.conformance.green_ceph", ceph_conf, tmp_path / "f", name],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["imported"] == 128 * MIB
+    assert told["watchers"] == 0
+    assert told["longest_gap_s"] < 1.0

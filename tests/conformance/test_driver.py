@@ -250,6 +250,25 @@ class TestVolumes:
         lab.driver.power.power_on(instance_uuid)
         assert volume["connection_info"]["serial"] in lab.serials(instance_uuid)
 
+    def test_a_stopped_guests_disk_follows_its_volume(self, libvirt_lab):
+        """A device that is called otherwise after a restart: its old name may be
+        another volume's by now. Other disks are let alone (D9)."""
+        lab = libvirt_lab
+        root, data = lab.volume("vda", boot_index=0), lab.volume("vdb")
+        instance_uuid = lab.spawn(root, data)
+        lab.driver.power.power_off(instance_uuid, 0)
+        before = lab.driver.volumes.list_disks(instance_uuid)
+        path = lab.path / "called-otherwise"
+        (lab.path / data["connection_info"]["data"]["device_path"]).rename(path)
+        data["connection_info"]["data"]["device_path"] = str(path)
+        lab.plug(instance_uuid, data)
+        after = lab.driver.volumes.list_disks(instance_uuid)
+        assert after[0] == before[0]
+        assert (after[1].device, after[1].serial) == (before[1].device, before[1].serial)
+        assert after[1].source == str(path)
+        lab.driver.power.power_on(instance_uuid)
+        assert data["connection_info"]["serial"] in lab.serials(instance_uuid)
+
     def test_plug_is_idempotent_by_serial(self, lab):
         instance_uuid = lab.spawn(lab.volume("vda"))
         volume = lab.volume("vdb")

@@ -151,7 +151,7 @@ def test_a_qcow2_image_is_converted_once_and_then_cloned(rbd_lab, glance):
 
 
 def test_a_raw_image_elsewhere_is_imported_once(rbd_lab, glance):
-    """S10-S13: any other store is reached through Glance."""
+    """S7, S10-S13: any other store is reached through Glance."""
     content = os.urandom(MIB)
     meta = glance.in_files(content, "raw")
     first = ensure(rbd_lab, glance, meta)

@@ -1,5 +1,6 @@
 """Copies of root disks, by every driver."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -175,15 +176,18 @@ def test_a_snapshot_in_ceph_becomes_an_image_without_a_byte(rbd_lab):
     snapshots.discard(server, made)
     assert url == f"rbd://{lab.cluster.fsid()}/images/{made}/snap"
     with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
-        assert images.parent(made) == ceph.Snapshot("vms", disk, made)
+        assert images.parent(made) == ceph.Snapshot("vms", disk, f"nova-lite.{made}")
         assert images.used_bytes(made) == 0
         assert images.is_protected(made, "snap")
         assert images.read(made, 0, len(content)) == content
         # Kept as long as the image is a clone of it, and no longer.
-        assert [each.name for each in vms.snapshots(disk)] == [made]
+        vms.create_snapshot(disk, "of-somebody-else")
+        snapshots.discard(server, str(uuid.uuid4()))
+        names = {each.name for each in vms.snapshots(disk)}
+        assert names == {f"nova-lite.{made}", "of-somebody-else"}
         images.flatten(made)
         snapshots.discard(server, str(uuid.uuid4()))
-        assert vms.snapshots(disk) == []
+        assert [each.name for each in vms.snapshots(disk)] == ["of-somebody-else"]
 
 
 def test_a_server_goes_before_its_image(rbd_lab):
@@ -263,3 +267,41 @@ def test_a_host_that_may_not_write_to_glances_pool_uploads(rbd_lab):
     snapshots.discard(server, made)
     with lab.cluster.pool("vms") as vms:
         assert vms.snapshots(f"{server}_disk") == []
+
+
+def write_as_the_guest(server, pattern, offset_mib, length_mib):
+    """Through the guest's own device, beside its processor."""
+    device = "/machine/peripheral/virtio-disk0/virtio-backend"
+    command = f'qemu-io -d {device} "write -P {pattern:#x} {offset_mib}M {length_mib}M"'
+    done = subprocess.run(
+        ["virsh", "-c", "qemu:///system", "qemu-monitor-command", server, "--hmp", command],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    # What it wrote it tells QEMU's log; only errors come back.
+    assert not done.stdout.strip(), done.stdout
+
+
+def test_what_a_guest_writes_meanwhile_is_not_in_the_copy(libvirt_lab):
+    """S28: the copy is one moment, also of what it had not reached yet."""
+    lab, size_mib = libvirt_lab, 64
+    image = lab.root_image(size_mib)
+    pathlib.Path(image.path).write_bytes(b"a" * size_mib * MIB)
+    server = lab.spawn(root_image=image)
+    write_as_the_guest(server, ord("b"), 8, 4)
+    snapshot_id = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, snapshot_id)
+    for offset_mib in (60, 30, 8, 0):
+        write_as_the_guest(server, ord("c"), offset_mib, 4)
+    copy = lab.driver.snapshots.extract(server, snapshot_id, nothing)
+    info = ["qemu-img", "info", "--output=json", "-f", copy.disk_format, copy.path]
+    found = json.loads(subprocess.run(info, check=True, capture_output=True, timeout=30).stdout)
+    assert "backing-filename" not in found
+    flat = lab.path / "flat"
+    command = ["qemu-img", "convert", "-f", copy.disk_format, "-O", "raw", copy.path, str(flat)]
+    subprocess.run(command, check=True, timeout=60)
+    content = flat.read_bytes()[: size_mib * MIB]
+    assert content == b"a" * 8 * MIB + b"b" * 4 * MIB + b"a" * 52 * MIB
+    lab.driver.snapshots.discard(server, snapshot_id)

@@ -206,6 +206,26 @@ class TestLuksFile:
         assert secrets() == before
         assert device["connection_info"]["serial"] not in host.serials(server)
 
+    def test_a_guest_starts_again_after_libvirt_forgot_the_key(self, host):
+        """As after its restart: who connects the volume again has it kept again."""
+        device = host.volume("vdb", size_mib=1)
+        info, serial = device["connection_info"], device["connection_info"]["serial"]
+        make_luks(pathlib.Path(info["data"]["device_path"]), SIZE_MIB)
+        info["data"]["encrypted"] = True
+        encryption, before = keys.Encryption("luks", PASSPHRASE), secrets()
+        server = host.spawn(host.volume("vda"))
+        host.driver.volumes.connect(info, server, encryption)
+        host.driver.volumes.plug(server, device)
+        host.driver.power.power_off(server, 0)
+        (forgotten,) = secrets() - before
+        virsh("secret-undefine", forgotten)
+        with pytest.raises(exceptions.HypervisorError):
+            host.driver.power.power_on(server)
+        host.driver.volumes.connect(info, server, encryption)
+        host.driver.volumes.plug(server, device)
+        host.driver.power.power_on(server)
+        assert serial in host.serials(server)
+
     @pytest.mark.parametrize("encryption", [None, keys.Encryption("plain", PASSPHRASE)])
     def test_no_guest_ever_gets_ciphertext(self, host, encryption):
         """CVE-2017-18191."""

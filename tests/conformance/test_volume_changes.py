@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from nova_lite import exceptions
-from nova_lite.virt import naming
+from nova_lite.volume import host_side
 from tests.conformance import test_guest_system
 
 guest_image = test_guest_system.guest_image
@@ -41,7 +41,7 @@ def target_of(lab, device, instance_uuid, size_mib=4):
         file.truncate(size_mib * MIB)
     new = json.loads(json.dumps(device))
     new["connection_info"]["data"]["device_path"] = str(path)
-    new["connection_info"][naming.CONNECTED_AS] = volume_id
+    new["connection_info"][host_side.CONNECTED_AS] = volume_id
     lab.driver.volumes.connect(new["connection_info"], instance_uuid)
     return new
 

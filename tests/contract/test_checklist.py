@@ -16,7 +16,11 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_line_is_there() -> None:
-    assert list(checklist.lines()) == list(range(30, 111))
+    of_transports = {184, 197, 201, 208, 209, 210}
+    assert list(checklist.lines()) == [
+        *range(30, 111),
+        *(number for number in range(176, 217) if number not in of_transports),
+    ]
 
 
 def test_every_line_is_decided_by_a_test() -> None:

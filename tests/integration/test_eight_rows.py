@@ -145,10 +145,6 @@ class Lab:
         server = self.cluster.wait_settled(server_id, GUEST_TIMEOUT_S)
         assert server["status"] == "ACTIVE", server.get("fault")
 
-    def wait_active_or_off(self, server_id: str) -> None:
-        server = self.cluster.wait_settled(server_id, GUEST_TIMEOUT_S)
-        assert server["status"] in ("ACTIVE", "SHUTOFF"), server.get("fault")
-
     def volume(self, name: str, *words: str, size_gib: int = 1) -> str:
         """``openstack volume create``; the id of the volume, which is available."""
         size = ("--size", str(size_gib)) if "--snapshot" not in words else ()

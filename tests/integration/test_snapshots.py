@@ -25,8 +25,19 @@ def create_image(lab: rows.Lab, server_id: str, name: str) -> typing.Any:
         lambda: lab.client.json("image", "show", made["id"])["status"] == "active",
         f"image {name}",
     )
-    lab.wait_active_or_off(server_id)
+    wait_at_rest(lab, server_id)
     return lab.client.json("image", "show", made["id"])
+
+
+def wait_at_rest(lab: rows.Lab, server_id: str, status: str | None = None) -> None:
+    """Return when nothing is done to the server, and it is what it should be."""
+
+    def is_at_rest() -> bool:
+        server = lab.cluster.server(server_id)
+        assert server is not None
+        return server["OS-EXT-STS:task_state"] is None and status in (None, server["status"])
+
+    clusters.wait_for(is_at_rest, f"server {server_id} to be {status}", rows.GUEST_TIMEOUT_S)
 
 
 def wrote(lab: rows.Lab, server_id: str, *disks: str) -> dict[str, str]:
@@ -49,9 +60,7 @@ def test_a_running_server_and_then_a_stopped_one(lab: rows.Lab) -> None:
     assert (live["properties"]["image_type"], live["min_disk"]) == ("snapshot", 1)
     assert len(lab.console(server_id).find("booted")) == 1
     lab.client.run("server", "stop", server_id)
-    clusters.wait_for(
-        lambda: lab.cluster.wait_settled(server_id)["status"] == "SHUTOFF", "the stop", 120
-    )
+    wait_at_rest(lab, server_id, "SHUTOFF")
     assert lab.console(server_id).find("powering-off")
     cold = create_image(lab, server_id, "cold")
     lab.delete(server_id)
@@ -71,13 +80,11 @@ def test_a_server_is_started_again(lab: rows.Lab) -> None:
     server_id = lab.server("sleeper", "--image", "guest", flavor="plain")
     before = wrote(lab, server_id, "root")
     lab.client.run("server", "stop", server_id)
-    clusters.wait_for(
-        lambda: lab.cluster.wait_settled(server_id)["status"] == "SHUTOFF", "the stop", 120
-    )
+    wait_at_rest(lab, server_id, "SHUTOFF")
     lab.client.run("server", "add", "volume", server_id, volume)
     clusters.wait_for(lambda: lab.volume_facts(volume)["status"] == "in-use", "the attach")
     lab.client.run("server", "start", server_id)
-    lab.wait_active(server_id)
+    wait_at_rest(lab, server_id, "ACTIVE")
     console = lab.console(server_id)
     again = console.wait(r"payload root read (\S+) (\S+) wrote (\S+)", 2)[1]
     assert again.group(1, 2) == (before["root"], "intact")

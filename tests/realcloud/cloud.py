@@ -35,7 +35,7 @@ Row: typing.TypeAlias = dict[str, typing.Any]
 
 
 def wait_for(
-    condition: collections.abc.Callable[[], typing.Any], what: str, timeout_s: float = 60.0
+    condition: collections.abc.Callable[[], typing.Any], what: str, timeout_s: float = 120.0
 ) -> typing.Any:
     """Poll until ``condition`` returns something true, and return that.
 
@@ -129,7 +129,7 @@ class Cloud:
             timeout_s=400.0,
         )
 
-    def console(self, server_id: str, pattern: str, timeout_s: float = 90.0) -> re.Match[str]:
+    def console(self, server_id: str, pattern: str, timeout_s: float = 240.0) -> re.Match[str]:
         """The last line of a guest's console that matches, once there is one.
 
         :param pattern: what follows ``NOVA-LITE-GUEST: ``; see tools/guest-image.

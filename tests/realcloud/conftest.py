@@ -131,12 +131,12 @@ def _empty(cloud: clouds.Cloud) -> None:
     connection = cloud.connection()
     for server in connection.compute.servers():
         connection.compute.delete_server(server)
-    clouds.wait_for(lambda: not list(connection.compute.servers()), "servers to be gone", 90.0)
+    clouds.wait_for(lambda: not list(connection.compute.servers()), "servers to be gone", 240.0)
     try:
-        clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 45.0)
+        clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 120.0)
     except AssertionError:
         _force(cloud.connection(clouds.ADMIN), list(connection.block_storage.volumes()))
-        clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 45.0)
+        clouds.wait_for(lambda: _emptied(connection), "the project to be empty", 120.0)
         raise
 
 

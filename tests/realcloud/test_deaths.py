@@ -55,10 +55,10 @@ def test_a_build_from_a_volume_survives_or_fails_cleanly(
         now = compute.get_server(server.id)
         return now if now.status in ("ACTIVE", "ERROR") and now.task_state is None else None
 
-    found = clouds.wait_for(settled, "the server to be ACTIVE or ERROR", 180.0)
+    found = clouds.wait_for(settled, "the server to be ACTIVE or ERROR", 240.0)
     assert found.status == "ACTIVE" or found.fault["message"]
     compute.delete_server(server.id)
-    compute.wait_for_delete(found, interval=0.5, wait=60)
+    compute.wait_for_delete(found, interval=0.5, wait=120)
 
 
 def _reached(cloud: clouds.Cloud, moment: str) -> bool:

@@ -4,6 +4,7 @@ The image gets its id and its entry in the journal first, then its record in Gla
 so whoever dies, it is filled by the server's host or it is deleted.
 """
 
+import contextlib
 import typing
 
 from oslo_utils import uuidutils
@@ -134,7 +135,8 @@ def _prepare(
             # Its answer may be all that was lost; if this fails too, the entry stays
             # open and the reaper sees to it.
             glance.delete_image(req.ctxt, str(image.id))
-        req.database.cell.transact(operations.give_up, operation, error.message)
+        with contextlib.suppress(exceptions.OperationSuperseded):
+            req.database.cell.transact(operations.give_up, operation, error.message)
         raise
     try:
         return req.database.cell.transact(operations.hand_over, operation, owner=host)

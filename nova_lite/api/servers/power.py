@@ -1,6 +1,7 @@
 """``os-stop`` and ``os-start``."""
 
 import collections.abc
+import functools
 
 from nova_lite import exceptions
 from nova_lite import objects
@@ -12,6 +13,7 @@ from nova_lite.api.servers import placement
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
 from nova_lite.api.shapes import NOTHING
+from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import operations
 
 
@@ -29,7 +31,10 @@ def start(req: request.Request, server_id: str) -> request.Response:
     """``os-start``: start a server that was stopped."""
     instance = _load(req, server_id, policy.START)
     req.body(schemas.START)
-    _change(req, instance, transitions.START, req.services.compute.start_instance)
+    with req.database.cell.read() as tx:
+        devices = block_devices.list_for_instance(tx, instance.uuid)
+    send = functools.partial(req.services.compute.start_instance, block_devices=devices)
+    _change(req, instance, transitions.START, send)
     return request.ACCEPTED
 
 

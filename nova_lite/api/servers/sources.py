@@ -11,7 +11,7 @@ from nova_lite.api import microversion
 from nova_lite.api import request
 
 if typing.TYPE_CHECKING:
-    from nova_lite.volume import cinder
+    from nova_lite.volume import records
 
 Labels: typing.TypeAlias = collections.abc.Mapping[int, str]
 """How the user wrote a device, ``block_device_mapping_v2[0]``, by ``id(device)``."""
@@ -26,8 +26,8 @@ class Resolver:
     def __init__(self, req: request.Request) -> None:
         self._req = req
         self._images: dict[str, objects.ImageMeta] = {}
-        self._volumes: dict[str, cinder.Volume] = {}
-        self._snapshots: dict[str, cinder.Snapshot] = {}
+        self._volumes: dict[str, records.Volume] = {}
+        self._snapshots: dict[str, records.Snapshot] = {}
         self._type_names: dict[str, str] | None = None
 
     def image(self, image_id: str) -> objects.ImageMeta:
@@ -40,7 +40,7 @@ class Resolver:
             self._images[image_id] = image
         return self._images[image_id]
 
-    def volume(self, volume_id: str) -> "cinder.Volume":
+    def volume(self, volume_id: str) -> "records.Volume":
         """:raises exceptions.InvalidBlockDevice: no such volume for this user."""
         if volume_id not in self._volumes:
             try:
@@ -52,7 +52,7 @@ class Resolver:
             self._volumes[volume_id] = volume
         return self._volumes[volume_id]
 
-    def snapshot(self, snapshot_id: str) -> "cinder.Snapshot":
+    def snapshot(self, snapshot_id: str) -> "records.Snapshot":
         """:raises exceptions.InvalidBlockDevice: no such snapshot for this user."""
         if snapshot_id not in self._snapshots:
             try:
@@ -120,7 +120,7 @@ def _check_one(
         _check_snapshot(resolver.snapshot(device.snapshot_id), device)
 
 
-def _check_snapshot(snapshot: "cinder.Snapshot", device: objects.BlockDeviceMapping) -> None:
+def _check_snapshot(snapshot: "records.Snapshot", device: objects.BlockDeviceMapping) -> None:
     """A volume can be made of it (B14-3: upstream finds out minutes later)."""
     if snapshot.status not in ("available", "backing-up"):
         raise exceptions.InvalidBlockDevice(
@@ -136,7 +136,7 @@ def _check_snapshot(snapshot: "cinder.Snapshot", device: objects.BlockDeviceMapp
         )
 
 
-def check_multiattach(req: request.Request, volume: "cinder.Volume") -> None:
+def check_multiattach(req: request.Request, volume: "records.Volume") -> None:
     """A volume for several servers needs a client that knows them (S119).
 
     :raises exceptions.InvalidInput: the microversion is below 2.60.
@@ -148,7 +148,7 @@ def check_multiattach(req: request.Request, volume: "cinder.Volume") -> None:
         )
 
 
-def _check_attachable(volume: "cinder.Volume") -> None:
+def _check_attachable(volume: "records.Volume") -> None:
     """Cinder would reserve it (RULES B6); it says so again when it is asked to.
 
     :raises exceptions.InvalidVolume: its status does not allow that.

@@ -28,7 +28,7 @@ from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import operations
 
 if typing.TYPE_CHECKING:
-    from nova_lite.volume import cinder
+    from nova_lite.volume import records
 
 OWNER = "api"
 NAME_ATTEMPTS = 5
@@ -53,12 +53,12 @@ def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     return {"volumeAttachment": views.created(req.version, device)}
 
 
-def _load_volume(req: request.Request, volume_id: str) -> "cinder.Volume":
+def _load_volume(req: request.Request, volume_id: str) -> "records.Volume":
     return req.services.cinder.get_volume(req.ctxt, volume_id)
 
 
 def _check_volume(
-    req: request.Request, instance: objects.Instance, volume: "cinder.Volume"
+    req: request.Request, instance: objects.Instance, volume: "records.Volume"
 ) -> None:
     """The volume can be attached to this server (RULES B7, hot attach)."""
     sources.check_multiattach(req, volume)
@@ -83,7 +83,7 @@ def _check_volume(
 
 
 def _device(
-    instance: objects.Instance, volume: "cinder.Volume", body: dict[str, typing.Any]
+    instance: objects.Instance, volume: "records.Volume", body: dict[str, typing.Any]
 ) -> objects.BlockDeviceMapping:
     bus = instance.system_metadata.get("image_properties", {}).get("hw_disk_bus")
     return objects.BlockDeviceMapping(

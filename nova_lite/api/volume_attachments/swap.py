@@ -22,7 +22,7 @@ from nova_lite.volume import flow
 from nova_lite.volume import swapping
 
 if typing.TYPE_CHECKING:
-    from nova_lite.volume import cinder
+    from nova_lite.volume import records
 
 OWNER = "api"
 
@@ -63,7 +63,7 @@ def swap(
 
 def _volumes(
     req: request.Request, device: objects.BlockDeviceMapping, new_volume_id: str
-) -> tuple["cinder.Volume", "cinder.Volume"]:
+) -> tuple["records.Volume", "records.Volume"]:
     """The two, between which Cinder moves data now.
 
     :raises exceptions.Conflict: it does not.
@@ -91,8 +91,8 @@ def _volumes(
 def _check_volumes(
     req: request.Request,
     instance: objects.Instance,
-    old: "cinder.Volume",
-    new: "cinder.Volume",
+    old: "records.Volume",
+    new: "records.Volume",
 ) -> None:
     """The new volume can take the place of the old one (RULES B7, swap).
 
@@ -123,7 +123,7 @@ def _check_volumes(
         raise exceptions.InvalidVolume(reason=reason)
 
 
-def _count_writers(req: request.Request, volume: "cinder.Volume") -> int:
+def _count_writers(req: request.Request, volume: "records.Volume") -> int:
     client, ctxt = req.services.cinder, req.ctxt.as_service()
     found = [client.get_attachment(ctxt, use.attachment_id) for use in volume.attachments]
     return sum(attachment.attach_mode != "ro" for attachment in found)
@@ -133,7 +133,7 @@ def _reserve(
     req: request.Request,
     operation: objects.Operation,
     device: objects.BlockDeviceMapping,
-    new: "cinder.Volume",
+    new: "records.Volume",
     host: str,
 ) -> objects.Operation:
     """Keep others from the old volume, hold the new one for the server, and give

@@ -9,6 +9,8 @@ from nova_lite.audit import finding
 from nova_lite.audit.finding import found
 from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
+from nova_lite.volume import host_side
+from nova_lite.volume import swapping
 
 COMPLETE = states.DevicePhase.COMPLETE
 
@@ -137,7 +139,7 @@ def _not_completed(all_facts: facts.Facts) -> finding.Yields:
             "attachment-not-completed",
             says,
             attachment.status,
-            is_repairable=place is not None and device.volume_id in place.serials,
+            is_repairable=place is not None and host_side.serial_of(device) in place.serials,
             server=server.uuid,
             volume=device.volume_id,
             attachment=attachment.id,
@@ -179,7 +181,9 @@ def _unfinished(all_facts: facts.Facts) -> finding.Yields:
 def _not_in_guest(all_facts: facts.Facts) -> finding.Yields:
     for server, device in all_facts.resting_devices:
         place = all_facts.place_of(server)
-        if place is None or device.phase != COMPLETE or device.volume_id in place.serials:
+        if place is None or device.phase != COMPLETE:
+            continue
+        if host_side.serial_of(device) in place.serials:
             continue
         says = f"Server {server.uuid} has volume {device.volume_id}; its guest on {place.host} "
         says += "does not"
@@ -207,8 +211,7 @@ def _disk_unknown(all_facts: facts.Facts) -> finding.Yields:
         place = all_facts.place_of(server)
         if place is None:
             continue
-        known = {d.volume_id for d in all_facts.cell.devices if d.instance_uuid == server.uuid}
-        for volume_id in sorted(place.serials - known):
+        for volume_id in sorted(place.serials - all_facts.serials_of(server.uuid)):
             says = f"The guest of server {server.uuid} on {place.host} has volume {volume_id}, "
             says += "which is none of the server's"
             yield found(
@@ -254,4 +257,8 @@ def _is_wanted(all_facts: facts.Facts, host: str, connection: objects.InventoryC
     server = all_facts.cell.servers.get(uuid)
     if server is None or server.host != host:
         return False
-    return any(d.instance_uuid == uuid for d in all_facts.uses.get(connection.volume_id, ()))
+    return any(
+        d.instance_uuid == uuid
+        and connection.volume_id in (d.volume_id, *swapping.connection_ids_of(d))
+        for d in all_facts.cell.devices
+    )

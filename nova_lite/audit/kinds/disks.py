@@ -51,7 +51,7 @@ def _definition_differs(all_facts: facts.Facts) -> finding.Yields:
         if place is None or place.guest.live is None:
             continue
         live, defined = (_serials(d) for d in (place.guest.live, place.guest.defined))
-        known = {d.volume_id for d in all_facts.cell.devices if d.instance_uuid == server.uuid}
+        known = all_facts.serials_of(server.uuid)
         for volume_id in sorted(live ^ defined):
             runs = volume_id in live
             has, lacks = ("runs with", "definition") if runs else ("is defined with", "guest")

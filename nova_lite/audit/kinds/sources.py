@@ -44,5 +44,4 @@ def _host_unreadable(all_facts: facts.Facts) -> finding.Yields:
 )
 def _cinder_silent(all_facts: facts.Facts) -> finding.Yields:
     if all_facts.volumes is None:
-        reason = all_facts.reasons.get("cinder", "no answer")
-        yield found("cinder-silent", f"Cinder: {reason}")
+        yield found("cinder-silent", all_facts.reasons.get("cinder", "Cinder does not answer"))

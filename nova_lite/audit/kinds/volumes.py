@@ -6,8 +6,9 @@ from nova_lite.audit import finding
 from nova_lite.audit.finding import found
 from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
-from nova_lite.volume import cinder
 from nova_lite.volume import creation
+from nova_lite.volume import host_side
+from nova_lite.volume import records
 
 HELD = frozenset({"reserved", "attaching", "detaching", "in-use"})
 WRONG_FOR_USED = frozenset({"available", "reserved", "attaching", "detaching", "error"})
@@ -57,8 +58,9 @@ def is_in_no_guest(all_facts: facts.Facts, volume_id: str) -> bool:
     """Whether every host has told its guests and none has the volume."""
     if any(all_facts.knows(host, "guests") is None for host in all_facts.hosts):
         return False
+    serials = {volume_id, *map(host_side.serial_of, all_facts.uses.get(volume_id, ()))}
     return not any(
-        volume_id in place.serials for places in all_facts.places.values() for place in places
+        serials & place.serials for places in all_facts.places.values() for place in places
     )
 
 
@@ -186,7 +188,7 @@ def _unattached(all_facts: facts.Facts) -> finding.Yields:
         yield found("volume-unattached", says, volume=volume.id)
 
 
-def _made_for_devices(all_facts: facts.Facts) -> list[tuple[cinder.Volume, str]]:
+def _made_for_devices(all_facts: facts.Facts) -> list[tuple[records.Volume, str]]:
     """Volumes that we had made, and the server whose device each is for ("": the
     device is gone)."""
     return [
@@ -198,5 +200,5 @@ def _made_for_devices(all_facts: facts.Facts) -> list[tuple[cinder.Volume, str]]
     ]
 
 
-def _is_migrating(volume: cinder.Volume) -> bool:
+def _is_migrating(volume: records.Volume) -> bool:
     return volume.migration_status not in MOVED

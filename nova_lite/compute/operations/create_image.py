@@ -15,9 +15,11 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     _require_support(host, task)
     image_id, instance_uuid = task.operation.arguments["image_id"], task.instance.uuid
     snapshots = host.driver.snapshots
+    # Undone from below: Glance lets go of what was published before that goes, and
+    # that goes before what it was cloned from.
+    task.undo.add("discard the snapshot", snapshots.discard, instance_uuid, image_id)
     task.undo.add("unpublish the snapshot", snapshots.unpublish, instance_uuid, image_id)
     task.undo.add("delete the image", host.glance.delete_image, task.ctxt, image_id)
-    task.undo.add("discard the snapshot", snapshots.discard, instance_uuid, image_id)
     with task.step("take_snapshot", states.TaskState.IMAGE_SNAPSHOT):
         snapshots.take(instance_uuid, image_id)
     if not _publish(host, task, image_id):

@@ -7,8 +7,8 @@ from nova_lite import objects
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.virt import sizes
-from nova_lite.volume import cinder
 from nova_lite.volume import host_side
+from nova_lite.volume import records
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def _extend(
     host: compute_host.ComputeHost,
     task: compute_task.InstanceTask,
     device: objects.BlockDeviceMapping,
-    volume: cinder.Volume,
+    volume: records.Volume,
 ) -> None:
     with task.step("extend_disk"):
         size_gib = volume.size_to_be_gib

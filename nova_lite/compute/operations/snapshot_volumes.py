@@ -7,7 +7,7 @@ from nova_lite import objects
 from nova_lite.blockdev import image_rows
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 from nova_lite.volume import snapshots
 
 
@@ -21,7 +21,7 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     task.undo.add(
         "delete the volumes' snapshots", snapshots.remove_all, task.ctxt, host.cinder, image_id
     )
-    made: dict[str, cinder.Snapshot] = {}
+    made: dict[str, records.Snapshot] = {}
     for device in task.devices:
         if device.is_volume:
             with task.step("snapshot_volume"):
@@ -46,7 +46,7 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
 def _activate(
     host: compute_host.ComputeHost,
     task: compute_task.InstanceTask,
-    made: dict[str, cinder.Snapshot],
+    made: dict[str, records.Snapshot],
 ) -> None:
     image_id = task.operation.arguments["image_id"]
     rows = [

@@ -2,6 +2,7 @@
 
 from nova_lite import exceptions
 from nova_lite import states
+from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 
@@ -12,6 +13,10 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     :raises nova_lite.exceptions.GuestNotFound: the hypervisor has none.
     """
     instance_uuid = task.instance.uuid
+    with task.step("connect_volumes"):
+        for device in task.devices:
+            if device.is_volume and device.phase == states.DevicePhase.COMPLETE:
+                types.volume_of(device, host).reconnect(task)
     with task.step("power_on"):
         try:
             host.driver.power.power_on(instance_uuid)

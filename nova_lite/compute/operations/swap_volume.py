@@ -22,7 +22,6 @@ from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.virt import interface
-from nova_lite.virt import naming as virt_naming
 from nova_lite.virt import sizes
 from nova_lite.volume import flow
 from nova_lite.volume import host_side
@@ -258,9 +257,7 @@ def _tell_failure(
 
 def _is_on_new_side(operation: objects.Operation, device: Device) -> bool:
     """Whether the device was turned already, see :func:`_turn`."""
-    info = host_side.connection_info_of(device)
-    new_id = operation.arguments["new_volume_id"]
-    return info is not None and virt_naming.connection_id_of(info) == new_id
+    return host_side.connection_id_of(device) == operation.arguments["new_volume_id"]
 
 
 def _is_backed_by(host: compute_host.ComputeHost, device: Device, target: Device) -> bool:
@@ -322,7 +319,7 @@ class _Remembered:
     ) -> None:
         """Remember, and connect."""
         connection_info["serial"] = host_side.serial_of(self._device)
-        connection_info[virt_naming.CONNECTED_AS] = self._target.volume_id
+        connection_info[host_side.CONNECTED_AS] = self._target.volume_id
         self._target.connection_info = json.dumps(connection_info)
         swapping.remember(self._device, self._target)
         self._task.save_device(self._device)

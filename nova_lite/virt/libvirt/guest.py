@@ -160,6 +160,10 @@ class Guest:
             self._domain.attachDeviceFlags, disk.to_xml(), _scope(live=live, persistent=persistent)
         )
 
+    def redefine(self, disk: xml.Disk) -> None:
+        """Change what the definition says of the disk with the same target."""
+        call(self._domain.updateDeviceFlags, disk.to_xml(), _scope(live=False, persistent=True))
+
     def request_detach(self, alias: str) -> None:
         """Ask the running guest to let go of a device, and return at once:
         the answer comes as an event."""

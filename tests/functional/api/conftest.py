@@ -28,6 +28,7 @@ from nova_lite.rpc import compute
 from nova_lite.rpc import conductor
 from nova_lite.rpc import scheduler
 from nova_lite.volume import cinder
+from nova_lite.volume import records
 from tests.fixtures import answers
 from tests.fixtures import databases
 from tests.fixtures import hosts
@@ -61,9 +62,9 @@ class Api:
         self.compute = mock.create_autospec(compute.ComputeClient, instance=True)
         self.cinder = mock.create_autospec(cinder.CinderClient, instance=True)
         self.glance = mock.create_autospec(glance.GlanceClient, instance=True)
-        self.volumes: dict[str, cinder.Volume] = {}
-        self.snapshots: dict[str, cinder.Snapshot] = {}
-        self.volume_types: list[cinder.VolumeType] = []
+        self.volumes: dict[str, records.Volume] = {}
+        self.snapshots: dict[str, records.Snapshot] = {}
+        self.volume_types: list[records.VolumeType] = []
         self.images: dict[str, objects.ImageMeta] = {}
         self.attachments: dict[str, str] = {}
         self.cinder.get_volume.side_effect = self._get_volume
@@ -71,7 +72,7 @@ class Api:
         self.cinder.list_volume_types.side_effect = lambda _ctxt: list(self.volume_types)
         self.cinder.create_attachment.side_effect = self._create_attachment
         self.cinder.delete_attachment.side_effect = self._delete_attachment
-        self.cinder.snapshot_quota.return_value = cinder.SnapshotQuota(limit=10, used=0)
+        self.cinder.snapshot_quota.return_value = records.SnapshotQuota(limit=10, used=0)
         self.glance.get_image.side_effect = self._get_image
         self.glance.image_url.side_effect = lambda _ctxt, image_id: f"http://g/images/{image_id}"
         self.glance.location_urls.return_value = []
@@ -139,12 +140,12 @@ class Api:
             "image_metadata": {}, "attachments": (), "service_uuid": None,
             "shared_targets": False, "encrypted": False, "name": "v",
         }  # fmt: skip
-        volume = cinder.Volume(**values | fields)
+        volume = records.Volume(**values | fields)
         self.volumes[volume.id] = volume
         return volume.id
 
     def snapshot(self, volume_id: str, size_gib: int = 2, status: str = "available") -> str:
-        snapshot = cinder.Snapshot(new_uuid(), volume_id, size_gib, status, "s")
+        snapshot = records.Snapshot(new_uuid(), volume_id, size_gib, status, "s")
         self.snapshots[snapshot.id] = snapshot
         return snapshot.id
 
@@ -215,21 +216,21 @@ class Api:
 
     # What the mocks do
 
-    def _get_volume(self, _ctxt: object, volume_id: str) -> cinder.Volume:
+    def _get_volume(self, _ctxt: object, volume_id: str) -> records.Volume:
         if volume_id not in self.volumes:
             raise exceptions.VolumeNotFound(volume_id=volume_id)
         return self.volumes[volume_id]
 
-    def _get_snapshot(self, _ctxt: object, snapshot_id: str) -> cinder.Snapshot:
+    def _get_snapshot(self, _ctxt: object, snapshot_id: str) -> records.Snapshot:
         if snapshot_id not in self.snapshots:
             raise exceptions.SnapshotNotFound(snapshot_id=snapshot_id)
         return self.snapshots[snapshot_id]
 
-    def _get_attachment(self, _ctxt: object, attachment_id: str) -> cinder.Attachment:
+    def _get_attachment(self, _ctxt: object, attachment_id: str) -> records.Attachment:
         if attachment_id not in self.attachments:
             raise exceptions.AttachmentNotFound(attachment_id=attachment_id)
         volume_id = self.attachments[attachment_id]
-        return cinder.Attachment(attachment_id, volume_id, None, "reserved", None)
+        return records.Attachment(attachment_id, volume_id, None, "reserved", None)
 
     def _get_inventory(
         self, _ctxt: object, host: str, _instance_uuid: str | None
@@ -243,12 +244,12 @@ class Api:
 
     def _create_attachment(
         self, _ctxt: object, volume_id: str, instance_uuid: str
-    ) -> cinder.Attachment:
+    ) -> records.Attachment:
         volume = self._get_volume(None, volume_id)
         if volume.status != "available":
             raise exceptions.InvalidVolume(reason=f"status is {volume.status}")
         self.volumes[volume_id] = dataclasses.replace(volume, status="reserved")
-        attachment = cinder.Attachment(new_uuid(), volume_id, instance_uuid, "reserved", None)
+        attachment = records.Attachment(new_uuid(), volume_id, instance_uuid, "reserved", None)
         self.attachments[attachment.id] = volume_id
         return attachment
 

@@ -7,7 +7,7 @@ import pytest
 
 from nova_lite import exceptions
 from nova_lite import objects
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 from tests.functional.api import conftest
 from tests.functional.api import test_policy_matrix
 
@@ -169,7 +169,7 @@ def test_bodies_that_are_refused(api: conftest.Api, fields: dict[str, object]) -
 def test_quotas(api: conftest.Api) -> None:
     """RULES B7: of snapshots, before anything is made; of metadata until 2.38."""
     api.host()
-    api.cinder.snapshot_quota.return_value = cinder.SnapshotQuota(limit=3, used=3)
+    api.cinder.snapshot_quota.return_value = records.SnapshotQuota(limit=3, used=3)
     server_id = from_volume(api)
     result = ask(api, server_id)
     assert (result.status_code, "snapshots" in result.text) == (403, True)
@@ -223,3 +223,15 @@ def test_an_image_that_insists_on_frozen_file_systems(api: conftest.Api) -> None
     result = ask(api, running)
     assert (result.status_code, "stop it first" in result.text) == (409, True)
     assert ask(api, stopped).status_code == 202
+
+
+def test_glance_refuses_and_the_server_is_deleted(api: conftest.Api) -> None:
+    api.host()
+    server_id = api.server()
+
+    def delete(*_args: object) -> None:
+        assert api.call("DELETE", f"/servers/{server_id}").status_code == 204
+        raise exceptions.QuotaExceeded("too many images")
+
+    api.glance.create_image.side_effect = delete
+    assert ask(api, server_id).status_code == 403

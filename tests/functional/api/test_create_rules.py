@@ -9,7 +9,7 @@ import typing
 
 import pytest
 
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 from tests.functional.api import conftest
 from tests.functional.api.test_servers_create import nothing_is_left
 from tests.functional.api.test_servers_create import sent
@@ -74,7 +74,7 @@ REFUSED: dict[str, list[object]] = {
 )
 def test_b1_taken(api: conftest.Api, key: str, value: object) -> None:
     """S48, S50, S52, S53, S55, S57, S58: every spelling that clients use."""
-    api.volume_types = [cinder.VolumeType("id-of-fast", "fast")]
+    api.volume_types = [records.VolumeType("id-of-fast", "fast")]
     result = with_root(api, blank(**{key: value}))
     assert result.status_code == 202, result.text
 
@@ -284,7 +284,7 @@ def test_b3_local_devices(make_api: MakeApi, limit: int, accepted: bool) -> None
 
 def test_b3_volume_type_is_stored_by_name(api: conftest.Api) -> None:
     """B3-2: by id or name; one look at Cinder a request."""
-    api.volume_types = [cinder.VolumeType("id-1", "gold"), cinder.VolumeType("id-2", "slow")]
+    api.volume_types = [records.VolumeType("id-1", "gold"), records.VolumeType("id-2", "slow")]
     rows = [blank(volume_type="id-1"), blank(volume_type="slow")]
     assert with_root(api, *rows).status_code == 202
     kinds = [device.volume_type for device in sent(api)[0].block_devices.objects]

@@ -194,6 +194,53 @@ def test_how_an_image_gets_to_the_host(
     assert answer["devices"][0]["data"] == data
 
 
+FSID = "5d7ae0d5-0c3f-4d05-8a6a-2cd1ee1a6b7a"
+
+
+@pytest.mark.parametrize(
+    ("disk_format", "is_shown", "pool", "never", "data", "why"),
+    [
+        ("raw", True, "images", False, "clone", f"is that one ({FSID})"),
+        ("raw", False, "images", False, "clone", "it is raw and in Ceph"),
+        ("raw", True, "images", True, "clone", "it is raw and in Ceph"),
+        ("raw", True, "vms", False, "download and import", "pool vms is not one of"),
+        ("raw", True, None, False, "download and import", "Glance shows no location"),
+        ("qcow2", True, "images", False, "download, convert and import", "its format is qcow2"),
+        ("qcow2", True, "images", True, "refused by the host", "images_rbd_never_download is on"),
+    ],
+)  # fmt: skip
+def test_how_an_image_gets_into_ceph(
+    make_api: typing.Callable[..., conftest.Api],
+    disk_format: str,
+    is_shown: bool,
+    pool: str | None,
+    never: bool,
+    data: str,
+    why: str,
+) -> None:
+    """D11, D12: said before the boot, and why."""
+    api = make_api(libvirt__images_type="rbd", libvirt__images_rbd_never_download=never)
+    api.scheduler.explain_destinations.return_value = []
+    image_id = conftest.new_uuid()
+    urls = [f"rbd://{FSID}/{pool}/{image_id}/snap"] if pool else []
+    api.glance.rbd_urls.return_value = urls
+    image = api.image(id=image_id, disk_format=disk_format, rbd_urls=urls if is_shown else [])
+    (device,) = plan(api, imageRef=image)["devices"]
+    assert device["data"] == data
+    assert why in device["why"]
+
+
+def test_a_dry_run_without_glances_own_view(
+    make_api: typing.Callable[..., conftest.Api],
+) -> None:
+    """The plan is the careful one; the host asks again."""
+    api = make_api(libvirt__images_type="rbd")
+    api.scheduler.explain_destinations.return_value = []
+    api.glance.rbd_urls.side_effect = exceptions.RemoteServiceError(service="Glance", reason="x")
+    (device,) = plan(api, imageRef=api.image(disk_format="raw"))["devices"]
+    assert device["data"] == "download and import"
+
+
 def test_hosts_for_administrators_and_for_others(two_hosts: conftest.Api) -> None:
     """Names of hosts are for administrators."""
     image = two_hosts.image()

@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 from nova_lite.db.models import api as api_models
 from nova_lite.db.models import cell as cell_models
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 from tests.functional.api import conftest
 from tests.functional.api import test_dry_run
 
@@ -89,7 +89,7 @@ class World:
     def __init__(self, api: conftest.Api) -> None:
         self.api = api
         api.scheduler.explain_destinations.return_value = []
-        api.volume_types = [cinder.VolumeType("type-id", "fast")]
+        api.volume_types = [records.VolumeType("type-id", "fast")]
         api.host("host1")
         api.flavor("rich", **{"OS-FLV-EXT-DATA:ephemeral": 5, "swap": 512})
         api.flavor("diskless", disk=0)

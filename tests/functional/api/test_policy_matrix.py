@@ -87,6 +87,7 @@ ELSEWHERE = {
     ("GET", "/os-hypervisors/{hypervisor_id}"),
     ("GET", "/os-hypervisors/{hypervisor_id}/search"),
     ("GET", "/os-hypervisors/{hypervisor_id}/servers"),
+    ("POST", "/os-server-external-events"),
     ("POST", "/os-keypairs"), ("GET", "/os-keypairs/{keypair_name}"),
     ("DELETE", "/os-keypairs/{keypair_name}"),
 }  # fmt: skip

@@ -9,7 +9,7 @@ from nova_lite import exceptions
 from nova_lite.db.models import cell
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import operations
-from nova_lite.volume import cinder
+from nova_lite.volume import records
 from tests.functional.api import conftest
 
 
@@ -226,7 +226,7 @@ class Swap:
         complete(api, server, self.old)
         with api.database.cell.write() as tx:
             tx.execute(cell.instance_actions.update().values(status="success"))
-        use = cinder.VolumeUse("a", server, "/dev/vdb")
+        use = records.VolumeUse("a", server, "/dev/vdb")
         self.change(self.old, status="in-use", attachments=(use,), migration_status="migrating")
         self.new = api.volume(migration_status=f"target:{self.old}")
 
@@ -271,8 +271,8 @@ def test_swap(api: conftest.Api, swap: Swap, version: str) -> None:
         ("new", {"migration_status": None}, 409),
         ("new", {"migration_status": f"target:{conftest.new_uuid()}"}, 409),
         ("new", {"size_gib": 1}, 400),
-        ("new", {"attachments": (cinder.VolumeUse("b", conftest.new_uuid(), "/dev/vdb"),)}, 400),
-        ("old", {"attachments": (cinder.VolumeUse("b", conftest.new_uuid(), "/dev/vdb"),)}, 400),
+        ("new", {"attachments": (records.VolumeUse("b", conftest.new_uuid(), "/dev/vdb"),)}, 400),
+        ("old", {"attachments": (records.VolumeUse("b", conftest.new_uuid(), "/dev/vdb"),)}, 400),
     ],
 )
 def test_swaps_that_are_refused(
@@ -286,10 +286,10 @@ def test_swaps_that_are_refused(
 
 
 def test_a_volume_with_two_writers_is_not_swapped(swap: Swap) -> None:
-    uses = tuple(cinder.VolumeUse(n, s, None) for n, s in (("a", swap.server), ("b", "other")))
+    uses = tuple(records.VolumeUse(n, s, None) for n, s in (("a", swap.server), ("b", "other")))
     swap.change(swap.old, multiattach=True, attachments=uses)
     modes = {"a": "rw", "b": "rw"}
-    swap.api.cinder.get_attachment.side_effect = lambda _ctxt, key: cinder.Attachment(
+    swap.api.cinder.get_attachment.side_effect = lambda _ctxt, key: records.Attachment(
         key, swap.old, None, "attached", None, modes[key]
     )
     assert swap.put().status_code == 400

@@ -132,6 +132,17 @@ def test_a_repair_that_fails_says_why(scene: drift.Scene) -> None:
     assert "not repaired" in report.text(world.audit(), done)
 
 
+def test_servers_that_are_stopped_or_failed_are_no_drift(scene: drift.Scene) -> None:
+    world = scene.world
+    world.stop(scene.server_id)
+    for host in world.hosts.values():
+        host.faults.fail("guests.spawn", exceptions.HypervisorError(reason="no"))
+    failed = world.create(pipeline.bootable(scene.spare_id))
+    assert world.settled(failed)["status"] == "ERROR"
+    world.wait(world.is_quiet, "rest")
+    assert found_in(world.audit()) == []
+
+
 def test_the_scope(scene: drift.Scene) -> None:
     drift.disk_not_in_guest(scene)
     world = scene.world

@@ -35,7 +35,8 @@ def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: boo
 def test_a_host_dies_and_the_server_is_deleted_meanwhile(
     one_host: pipeline.World, story: str, call: str, after: bool
 ) -> None:
-    """D15: by the conductor, since the host is down."""
+    """D15, S212: by the conductor, since the host is down; no driver is called for it
+    until the host is back."""
     scene = scenarios.STORIES[story](one_host)
     host = one_host.hosts["a"]
     host.faults.kill(call, after=after)
@@ -82,6 +83,7 @@ def check_ends(world: pipeline.World, scene: scenarios.Scene, story: str) -> Non
     for server in world.nova("GET", "/servers/detail")["servers"]:
         assert world.settled(server["id"])["status"] in ENDS.get(story, ("ACTIVE", "ERROR"))
     world.check(scene.volumes | kept(world, scene))
+    assert world.audit().is_clean
     if story == "delete":
         assert world.server(str(scene.server_id)) is None
     if story == "detach":

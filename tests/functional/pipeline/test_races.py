@@ -11,7 +11,8 @@ from nova_lite import concurrency
 from tests.fixtures import pipeline
 
 CLIENTS = 6
-ROUNDS = 8
+ROUNDS = 20
+MAX_PAUSE_S = 0.2
 ANSWERS = {200, 202, 204, 207, 400, 404, 409}
 """What a client may be told; 503 only of what a test breaks."""
 
@@ -45,15 +46,15 @@ class Clients:
         acts: list[tuple[int, collections.abc.Callable[[str, str], int]]] = [
             (5, self._attach),
             (5, self._detach),
-            (2, self._set_flag),
+            (1, self._set_flag),
             (1, self._extended),
-            (1, self._migrate),
+            (3, self._migrate),
         ]
         weights = [weight for weight, _ in acts]
         _, act = self.random.choices(acts, weights)[0]
         server, volume = self.random.choice(self.servers), self.random.choice(self.volumes)
         self.answers.append((act.__name__, act(server, volume)))
-        concurrency.sleep(self.random.random() * 0.02)
+        concurrency.sleep(self.random.random() * MAX_PAUSE_S)
 
     def _nova(self, method: str, path: str, body: pipeline.Body | None = None) -> int:
         return self.world.request(method, f"{self.world.api_url}/v2.1{path}", body).status_code

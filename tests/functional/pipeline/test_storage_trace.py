@@ -53,6 +53,8 @@ def shown(scene: drift.Scene) -> str:
         ("IMAGE", image_id),
     ):
         text = text.replace(value, name)
+    # Lines were broken where the ids are longer than their names.
+    text = re.sub(r"\n {13,}", " ", text)
     text = re.sub(r"device_path [^,]+", "device_path PATH", text)
     return re.sub(r"format (raw|qcow2)", "format FORMAT", text)
 

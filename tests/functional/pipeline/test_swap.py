@@ -42,6 +42,7 @@ def test_the_guest_moves_and_the_volume_keeps_its_id(
     guest = one_host.hosts["a"].driver.world.guests[server]
     assert guest.backed_by[volume] != volume
     one_host.check([volume])
+    assert one_host.audit().is_clean
 
 
 def test_it_can_move_back_and_be_detached(

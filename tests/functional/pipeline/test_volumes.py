@@ -42,7 +42,8 @@ def test_a_detach_that_cinder_does_not_let_end_can_be_repeated(one_host: pipelin
 
 
 def test_a_guest_that_does_not_let_go_keeps_its_disk(one_host: pipeline.World) -> None:
-    """D4: the action says so, the volume stays in-use, and one may try again."""
+    """D4, S216: the action says so, the volume stays in-use, its row stays, and one
+    may try again; the row goes with the volume."""
     server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
     attached(one_host, server_id, volume_id)
     refusal = exceptions.DeviceDetachRefused(device="vdb", attempts=8)
@@ -52,6 +53,7 @@ def test_a_guest_that_does_not_let_go_keeps_its_disk(one_host: pipeline.World) -
     one_host.wait(one_host.is_quiet, "the end of it")
     one_host.check([volume_id])
     assert "did not release vdb" in str(one_host.journal())
+    assert one_host.device(server_id, volume_id).phase == "complete"
     one_host.detach(server_id, volume_id)
     one_host.wait(lambda: one_host.volume_status(volume_id) == "available", "the detach")
     one_host.check([volume_id])

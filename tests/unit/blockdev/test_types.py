@@ -19,6 +19,7 @@ from nova_lite.blockdev import types
 from nova_lite.virt import fake
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
+from nova_lite.volume import records
 from tests.conformance import factories
 from tests.unit.volume import test_creation
 
@@ -58,13 +59,13 @@ class Host:
         self.cinder.supports_attachments.return_value = True
         self.cinder.create_volume.return_value = test_creation.volume_of("creating")
         self.cinder.get_volume.return_value = test_creation.volume_of(id="v1")
-        self.cinder.get_snapshot.return_value = cinder.Snapshot(
+        self.cinder.get_snapshot.return_value = records.Snapshot(
             "s1", "source", 3, "available", None
         )
-        self.cinder.create_attachment.return_value = cinder.Attachment(
+        self.cinder.create_attachment.return_value = records.Attachment(
             "a1", "v1", None, "reserved", None
         )
-        self.cinder.update_attachment.return_value = cinder.Attachment(
+        self.cinder.update_attachment.return_value = records.Attachment(
             "a1",
             "v1",
             None,
@@ -183,7 +184,8 @@ def test_a_server_with_nothing_but_a_root_has_empty_parts(task: Task) -> None:
 
 
 def test_boot_and_hot_plug_use_the_same_class(host: Host, task: Task) -> None:
-    """S176: a guest that runs is given the volume between connect and complete."""
+    """S176, S200: at boot nothing is plugged; a guest that runs is given the volume
+    between connect and complete."""
     boot, hot_plug = existing(), existing()
     types.volume_of(boot, host).attach(task)
     assert task.steps == ["connect_volume", "complete_attachment"]
@@ -203,6 +205,13 @@ def test_boot_and_hot_plug_use_the_same_class(host: Host, task: Task) -> None:
     assert task.saved == ["unplugging"]
     assert host.driver.world.connected == {}
     host.cinder.delete_attachment.assert_called_once_with(task.ctxt, "a1")
+
+
+def test_there_is_one_way_to_detach() -> None:
+    """S190: whatever the volume was made of."""
+    kinds = (types.NewVolume, types.SnapshotVolume, types.ImageVolume, types.BlankVolume)
+    for kind in kinds:
+        assert kind.detach is types.VolumeDisk.detach
 
 
 def plugged(host: Host, task: Task) -> objects.BlockDeviceMapping:

@@ -30,7 +30,7 @@ def commands(monkeypatch):
     """The argv and limits of every process that would run."""
     seen = []
 
-    def execute(*argv, prlimit, timeout, on_completion):
+    def execute(*argv, prlimit, timeout, on_completion, process_input):
         seen.append((argv, prlimit, timeout))
         return "{}", ""
 

@@ -24,13 +24,22 @@ class LyingGlance:
         self.image: dict[str, typing.Any] = {"id": "i1", "status": "active"}
         self.length = len(DATA)
         self.status = "200 OK"
+        self.locations: list[dict[str, typing.Any]] | None = None
+        self.roles: list[str] = []
 
     def __call__(self, environ: dict[str, typing.Any], start: typing.Any) -> list[bytes]:
         if environ["PATH_INFO"].endswith("/file"):
             start(self.status, [("Content-Length", str(self.length))])
             return [DATA]
+        self.roles.append(environ["HTTP_X_ROLES"])
+        body: typing.Any = self.image
+        if environ["PATH_INFO"].endswith("/locations"):
+            if self.locations is None:
+                start("404 Not Found", [("Content-Type", "text/plain")])
+                return [b"no such resource"]
+            body = self.locations
         start("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(self.image).encode()]
+        return [json.dumps(body).encode()]
 
 
 @pytest.fixture(name="lying")
@@ -122,3 +131,28 @@ def test_refusals(
     with pytest.raises(error):
         client.download(CTXT, "i1", str(tmp_path / "image"))
     assert not list(tmp_path.iterdir())
+
+
+RBD_URL = "rbd://f/images/i1/snap"
+SECRET_URL = "swift+https://user:key@example.com/c/o"
+
+
+def test_only_locations_in_ceph_are_kept(client: glance.GlanceClient, lying: LyingGlance) -> None:
+    """S6: those of other stores may hold passwords."""
+    lying.image |= {"direct_url": SECRET_URL, "locations": [{"url": RBD_URL, "metadata": {}}]}
+    meta = client.get_image(CTXT, "i1")
+    assert meta.rbd_urls == [RBD_URL]
+    assert SECRET_URL not in meta.to_json()
+    assert client.rbd_urls("i1") == [RBD_URL]
+
+
+def test_locations_are_asked_for_as_the_service(
+    client: glance.GlanceClient, lying: LyingGlance
+) -> None:
+    """D11: an older Glance shows none to users, a newer one has a call for services."""
+    assert client.get_image(CTXT, "i1").rbd_urls == []
+    assert client.rbd_urls("i1") == []
+    lying.locations = [{"url": RBD_URL, "metadata": {}}, {"url": SECRET_URL}]
+    assert client.rbd_urls("i1") == [RBD_URL]
+    assert lying.roles[0] == "member,service"
+    assert set(lying.roles[1:]) == {"admin,service"}

@@ -78,3 +78,25 @@ def test_the_message_names_the_image_and_no_path_of_the_host(check, tmp_path):
         check(hostile.qcow2(backing_file=b"/etc/passwd"), "qcow2")
     assert "the-image" in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_the_start_of_a_disk_is_enough():
+    """One that is not copied is judged by what was read of it."""
+    start = hostile.master_boot_record().ljust(inspect.START_BYTES, b"\1")
+    found = inspect.inspect_start("the-image", start, 2**40, "raw")
+    assert found == inspect.InspectedImage("raw", 2**40)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        hostile.qcow2(backing_file=b"/etc/passwd"),
+        hostile.vmdk("monolithicFlat", 'RW 2048 FLAT "/etc/passwd" 0'),
+        hostile.iso(),
+    ],
+)
+def test_the_start_tells_what_it_is_not(content):
+    """CVE-2024-40767: a clone is no way around it."""
+    start = content.ljust(inspect.START_BYTES, b"\0")
+    with pytest.raises(exceptions.ImageUnacceptable, match="declared as raw, but its content"):
+        inspect.inspect_start("the-image", start, 2**40, "raw")

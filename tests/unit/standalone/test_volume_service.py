@@ -1,5 +1,6 @@
 """The embedded volume service beyond the contract: files, images, faults, restarts."""
 
+import json
 import os
 import pathlib
 import struct
@@ -16,9 +17,10 @@ from nova_lite import exceptions
 from nova_lite.standalone import volume_files
 from nova_lite.standalone import volume_records
 from nova_lite.volume import creation
+from nova_lite.volume import keys
 from tests.fixtures import embedded
 
-PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
+PATIENCE = creation.Patience(timeout_s=60, timeout_per_gib_s=5)
 
 
 @pytest.fixture(name="service")
@@ -242,3 +244,81 @@ def test_a_volume_deleted_while_it_is_made_leaves_no_file(
         lambda: "images.download" in [c["kind"] for c in service.image_calls() if c["status"]], 10
     )
     assert concurrency.wait_until(lambda: not list((tmp_path / "volumes").iterdir()), 10)
+
+
+def encryption_of(service: embedded.Services, volume_id: str) -> dict[str, typing.Any]:
+    answer = request(service, "GET", f"/v3/volumes/{volume_id}/encryption")
+    return typing.cast(dict[str, typing.Any], answer.json())
+
+
+def test_an_encrypted_volume_says_how(service: embedded.Services, tmp_path: pathlib.Path) -> None:
+    """S201: LUKS that the key of the key manager opens; the key goes with the last copy."""
+    assert encryption_of(service, make(service)) == {"encryption_key_id": None}
+    volume_id = make(service, volume_type="local-luks")
+    assert service.cinder.get_volume(service.ctxt, volume_id).encrypted
+    metadata = service.cinder.get_encryption(service.ctxt, volume_id)
+    assert metadata is not None
+    assert (metadata.provider, metadata.control_location) == ("luks", "front-end")
+    passphrase = keys.VolumeKeys(service.conf).passphrase(service.ctxt, metadata.key_id)
+    assert opened_size(tmp_path / "volumes" / f"volume-{volume_id}", passphrase) == 2**30
+
+    snapshot_id = service.snapshot(volume_id)
+    service.cinder.get_snapshot(service.ctxt, snapshot_id)
+    copy_id = make(service, snapshot_id=snapshot_id)
+    copied = encryption_of(service, copy_id)
+    assert copied["encryption_key_id"] == metadata.key_id
+    service.cinder.delete_volume(service.ctxt, copy_id)
+    assert opened_size(tmp_path / "volumes" / f"volume-{volume_id}", passphrase) == 2**30
+    request(service, "DELETE", f"/v3/snapshots/{snapshot_id}")
+    service.cinder.delete_volume(service.ctxt, volume_id)
+    assert list((tmp_path / "keys").iterdir()) == []
+
+
+def test_an_encrypted_volume_grows_and_is_filled(
+    service: embedded.Services, tmp_path: pathlib.Path
+) -> None:
+    data = os.urandom(102_400)
+    image_id = service.upload(data, disk_format="raw")
+    volume_id = make(service, image_id=image_id, volume_type="local-luks")
+    path = tmp_path / "volumes" / f"volume-{volume_id}"
+    key_id = encryption_of(service, volume_id)["encryption_key_id"]
+    passphrase = keys.VolumeKeys(service.conf).passphrase(service.ctxt, key_id)
+    plain = tmp_path / "plain"
+    tool = ["qemu-img", "dd", "-O", "raw", *KEY, "--image-opts", "bs=102400", "count=1"]
+    subprocess.run(
+        [*tool, f"if=driver=luks,key-secret=key,file.filename={path}", f"of={plain}"],
+        input=passphrase,
+        check=True,
+        timeout=60,
+    )
+    assert plain.read_bytes() == data
+    assert data[:1000] not in path.read_bytes()[:10_000_000]
+    body = {"os-extend": {"new_size": 2}}
+    assert request(service, "POST", f"/v3/volumes/{volume_id}/action", body).status_code == 202
+    assert opened_size(path, passphrase) == 2 * 2**30
+
+
+@pytest.mark.parametrize("wanted", ["local", "local-luks"])
+def test_plain_and_encrypted_do_not_mix(service: embedded.Services, wanted: str) -> None:
+    other = "local" if wanted == "local-luks" else "local-luks"
+    snapshot_id = service.snapshot(make(service, volume_type=other))
+    body = {"volume": {"size": 1, "snapshot_id": snapshot_id, "volume_type": wanted}}
+    answer = request(service, "POST", "/v3/volumes", body)
+    assert answer.status_code == 400
+    assert "do not mix" in answer.text
+
+
+KEY = ("--object", "secret,id=key,file=/dev/stdin")
+
+
+def opened_size(path: pathlib.Path, passphrase: bytes) -> int:
+    """The size of what a LUKS file holds; the key must fit."""
+    options = f"driver=luks,key-secret=key,file.filename={path}"
+    done = subprocess.run(
+        ["qemu-img", "info", "--output=json", *KEY, "--image-opts", options],
+        input=passphrase,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return int(json.loads(done.stdout)["virtual-size"])

@@ -8,12 +8,12 @@ from unittest import mock
 
 import pytest
 
-from nova_lite.volume import cinder
 from nova_lite.volume import connector
+from nova_lite.volume import records
 from tests.unit.volume import test_creation
 
 
-def volume_of(**fields: typing.Any) -> cinder.Volume:
+def volume_of(**fields: typing.Any) -> records.Volume:
     return test_creation.volume_of(**fields)
 
 
@@ -25,8 +25,8 @@ def test_without_shared_targets_os_brick_is_not_even_imported(
 ) -> None:
     code = (
         "import sys\n"
-        "from nova_lite.volume import cinder, connector\n"
-        f"volume = cinder.Volume('v', 'available', 1, False, False, None, None, {{}}, (),"
+        "from nova_lite.volume import connector, records\n"
+        f"volume = records.Volume('v', 'available', 1, False, False, None, None, {{}}, (),"
         f" {service_uuid!r}, {shared_targets!r}, False, None)\n"
         "with connector.guard_connection(volume): pass\n"
         "sys.exit('os_brick' in sys.modules)\n"

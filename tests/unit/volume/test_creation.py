@@ -10,12 +10,13 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
+from nova_lite.volume import records
 
 QUICK = creation.Patience(timeout_s=0.2, timeout_per_gib_s=0)
 CTXT = context.RequestContext(overwrite=False)
 
 
-def volume_of(status: str = "available", **fields: typing.Any) -> cinder.Volume:
+def volume_of(status: str = "available", **fields: typing.Any) -> records.Volume:
     values: dict[str, typing.Any] = {
         "id": "v1",
         "status": status,
@@ -31,7 +32,7 @@ def volume_of(status: str = "available", **fields: typing.Any) -> cinder.Volume:
         "encrypted": False,
         "name": None,
     } | fields
-    return cinder.Volume(**values)
+    return records.Volume(**values)
 
 
 @pytest.fixture(name="client")
@@ -47,7 +48,7 @@ def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creation, "LAST_POLL_S", 0.01)
 
 
-def wait(client: typing.Any, volume: cinder.Volume, **options: typing.Any) -> cinder.Volume:
+def wait(client: typing.Any, volume: records.Volume, **options: typing.Any) -> records.Volume:
     return creation.wait_until_available(CTXT, client, volume, **{"patience": QUICK} | options)
 
 

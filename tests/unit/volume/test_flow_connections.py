@@ -15,6 +15,7 @@ from nova_lite.virt import interface
 from nova_lite.volume import cinder
 from nova_lite.volume import flow
 from nova_lite.volume import flow_connections
+from nova_lite.volume import records
 from tests.unit.volume import test_creation
 
 CTXT = context.RequestContext(overwrite=False)
@@ -60,7 +61,7 @@ def test_a_release_uses_it() -> None:
     detach."""
     server, volume_id = str(uuid.uuid4()), str(uuid.uuid4())
     client = mock.create_autospec(cinder.CinderClient, instance=True)
-    use = cinder.VolumeUse("attachment", server, "/dev/vdb")
+    use = records.VolumeUse("attachment", server, "/dev/vdb")
     client.get_volume.return_value = test_creation.volume_of(attachments=(use,))
     volumes = mock.create_autospec(interface.VolumeOps, instance=True)
     volumes.connector.return_value = B

@@ -16,6 +16,7 @@ from nova_lite.volume import cinder
 from nova_lite.volume import connector
 from nova_lite.volume import host_side
 from nova_lite.volume import keys
+from nova_lite.volume import records
 from tests.unit.volume import test_creation
 
 SERVER = "7d3ab2a2-98a5-4a5f-9c0f-2f1b0f5f9c11"
@@ -106,7 +107,7 @@ class TestEncryption:
     """S201, S208, CVE-2017-18191: never the ciphertext."""
 
     volume = test_creation.volume_of(encrypted=True)
-    luks = cinder.VolumeEncryption(key_id="k1", provider="luks", control_location="front-end")
+    luks = records.VolumeEncryption(key_id="k1", provider="luks", control_location="front-end")
 
     def test_of_a_plain_volume_nobody_is_asked(self, client: mock.NonCallableMagicMock) -> None:
         plain = test_creation.volume_of(encrypted=False)
@@ -126,7 +127,7 @@ class TestEncryption:
         "metadata", [None, dataclasses.replace(luks, control_location="back-end")]
     )
     def test_what_no_host_can_open_is_refused(
-        self, client: mock.NonCallableMagicMock, metadata: cinder.VolumeEncryption | None
+        self, client: mock.NonCallableMagicMock, metadata: records.VolumeEncryption | None
     ) -> None:
         client.get_encryption.return_value = metadata
         volume_keys = mock.create_autospec(keys.VolumeKeys, instance=True)

@@ -11,7 +11,6 @@ import logging
 import pathlib
 
 from oslo_config import cfg
-from oslo_utils import uuidutils
 
 from nova_lite import concurrency
 from nova_lite import exceptions
@@ -23,6 +22,9 @@ from nova_lite.virt import snapshot_folder
 from nova_lite.virt.libvirt import ownership
 
 LOG = logging.getLogger(__name__)
+
+PREFIX = "nova-lite."
+"""Of the names of our RBD snapshots: all others on a disk are somebody else's."""
 
 SOURCE_KEY = "nova_lite_snapshot_of"
 """Metadata of an image in Glance's pool that was cloned from a snapshot of ours, and
@@ -52,15 +54,15 @@ class RbdSnapshots(interface.SnapshotOps):
         self._own.get(instance_uuid)
         disk = _disk_of(instance_uuid)
         with self._cluster.pool(self._pool) as pool:
-            self._remove_unused(pool, disk, kept=snapshot_id)
-            pool.create_snapshot(disk, snapshot_id, protect=True)
+            self._remove_unused(pool, disk, kept=PREFIX + snapshot_id)
+            pool.create_snapshot(disk, PREFIX + snapshot_id, protect=True)
 
     def publish(self, instance_uuid: str, snapshot_id: str) -> str | None:
         """Clone it into the pool of Glance, under the image's id.
 
         None if this host may not write there, or there is no such pool.
         """
-        source = ceph.Snapshot(self._pool, _disk_of(instance_uuid), snapshot_id)
+        source = self._source(instance_uuid, snapshot_id)
         target = self._pool_of_glance(source)
         if target is None:
             return None
@@ -81,34 +83,34 @@ class RbdSnapshots(interface.SnapshotOps):
 
     def make_independent(self, instance_uuid: str, snapshot_id: str) -> None:
         """Flatten the clone, with its snapshot."""
-        source = ceph.Snapshot(self._pool, _disk_of(instance_uuid), snapshot_id)
-        for clone in self._clones_of(source):
+        source = self._source(instance_uuid, snapshot_id)
+        for clone in self._clones_of(source, snapshot_id):
             with self._cluster.pool(clone.pool) as pool:
                 pool.set_metadata(clone.image, SOURCE_KEY, str(source))
                 pool.flatten(clone.image)
 
     def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """Remove what was cloned: only ever what was made of this snapshot."""
-        source = ceph.Snapshot(self._pool, _disk_of(instance_uuid), snapshot_id)
-        for clone in self._clones_of(source):
+        source = self._source(instance_uuid, snapshot_id)
+        for clone in self._clones_of(source, snapshot_id):
             with self._cluster.pool(clone.pool) as pool:
                 pool.remove(clone.image)
         for name in self._conf.libvirt.images_rbd_glance_pools:
-            self._remove_independent(name, source)
+            self._remove_independent(name, snapshot_id, source)
 
-    def _clones_of(self, source: ceph.Snapshot) -> list[ceph.Clone]:
+    def _clones_of(self, source: ceph.Snapshot, snapshot_id: str) -> list[ceph.Clone]:
         """What :meth:`publish` made, while it is a clone."""
         with self._cluster.pool(self._pool) as pool:
             try:
                 clones = pool.clones(source.image, source.name)
             except exceptions.RbdImageNotFound:
                 return []
-        return [clone for clone in clones if clone.image == source.name]
+        return [clone for clone in clones if clone.image == snapshot_id]
 
-    def _remove_independent(self, pool_name: str, source: ceph.Snapshot) -> None:
+    def _remove_independent(self, pool_name: str, snapshot_id: str, source: ceph.Snapshot) -> None:
         try:
             with self._cluster.pool(pool_name) as pool:
-                made_of = pool.metadata(source.name, SOURCE_KEY)
+                made_of = pool.metadata(snapshot_id, SOURCE_KEY)
         except exceptions.CephUnavailable:
             raise
         except exceptions.CephError as error:
@@ -117,7 +119,7 @@ class RbdSnapshots(interface.SnapshotOps):
             return
         if made_of == str(source):
             with self._cluster.pool(pool_name) as pool:
-                pool.remove(source.name)
+                pool.remove(snapshot_id)
 
     def extract(
         self,
@@ -133,7 +135,7 @@ class RbdSnapshots(interface.SnapshotOps):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "disk"
         with self._cluster.pool(self._pool) as pool:
-            _export(pool, _disk_of(instance_uuid), snapshot_id, path, on_progress)
+            _export(pool, self._source(instance_uuid, snapshot_id), path, on_progress)
         disk_format = self._conf.libvirt.snapshot_image_format or "raw"
         if disk_format != "raw":
             converted = folder / f"disk.{disk_format}"
@@ -154,6 +156,9 @@ class RbdSnapshots(interface.SnapshotOps):
         """Those that have a file. RBD's own are known by their disks."""
         return snapshot_folder.list_all(self._conf)
 
+    def _source(self, instance_uuid: str, snapshot_id: str) -> ceph.Snapshot:
+        return ceph.Snapshot(self._pool, _disk_of(instance_uuid), PREFIX + snapshot_id)
+
     def _pool_of_glance(self, source: ceph.Snapshot) -> str | None:
         """The pool the server's own image is in, or else the first of Glance's."""
         pools: list[str] = self._conf.libvirt.images_rbd_glance_pools
@@ -166,7 +171,7 @@ class RbdSnapshots(interface.SnapshotOps):
     def _remove_unused(self, pool: ceph.Pool, disk: str, kept: str | None = None) -> None:
         """Remove the snapshots of ours that nothing is cloned from (any more)."""
         for snapshot in pool.snapshots(disk):
-            is_ours = uuidutils.is_uuid_like(snapshot.name) and not snapshot.is_in_trash
+            is_ours = snapshot.name.startswith(PREFIX) and not snapshot.is_in_trash
             if not is_ours or snapshot.name == kept:
                 continue
             try:
@@ -181,16 +186,15 @@ def _disk_of(instance_uuid: str) -> str:
 
 def _export(
     pool: ceph.Pool,
-    disk: str,
-    snapshot_id: str,
+    source: ceph.Snapshot,
     path: pathlib.Path,
     on_progress: collections.abc.Callable[[], object],
 ) -> None:
     """The snapshot's content as a raw file; what is unwritten stays a hole."""
     on_progress()
     with path.open("wb") as file:
-        file.truncate(pool.size_bytes(disk, snapshot_id))
-        for offset, data in pool.content(disk, snapshot_id):
+        file.truncate(pool.size_bytes(source.image, source.name))
+        for offset, data in pool.content(source.image, source.name):
             on_progress()
             file.seek(offset)
             concurrency.in_native_thread(file.write, data)

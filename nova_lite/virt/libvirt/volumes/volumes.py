@@ -92,7 +92,10 @@ class LibvirtVolumes(interface.VolumeOps):
         volume_id = naming.volume_id_of(device["connection_info"])
         live, persistent = found.live(), found.persistent()
         needs_live = live is not None and live.disk_with_serial(volume_id) is None
-        needs_persistent = persistent.disk_with_serial(volume_id) is None
+        kept = persistent.disk_with_serial(volume_id)
+        needs_persistent = kept is None
+        if live is None and kept is not None:
+            self._follow(found, kept, device)
         if not (needs_live or needs_persistent):
             return
         taken = {disk.target for domain in (live, persistent) if domain for disk in domain.disks}
@@ -105,6 +108,21 @@ class LibvirtVolumes(interface.VolumeOps):
             boot_order=None,
         )
         found.attach(disk, live=needs_live, persistent=needs_persistent)
+
+    def _follow(self, found: guest.Guest, kept: xml.Disk, device: interface.VolumeDevice) -> None:
+        """Have the definition of a stopped guest name the source that the volume has
+        now: a device or a monitor may be called otherwise after a restart."""
+        wanted = self._transports.disk_of(device)
+        if (kept.source, kept.network) == (wanted.source, wanted.network):
+            return
+        found.redefine(
+            dataclasses.replace(
+                kept,
+                source=wanted.source,
+                source_type=wanted.source_type,
+                network=wanted.network,
+            )
+        )
 
     def unplug(self, instance_uuid: str, volume_id: str) -> None:
         """Take the disk out of the running guest, then out of the definition:

@@ -194,3 +194,15 @@ def test_host_cpu():
         "<feature name='a'/><feature name='b'/></cpu></host></capabilities>"
     )
     assert cpu == xml.HostCpu("x86_64", "m", "v", 1, 2, 4, ("a", "b"))
+
+
+def test_a_backup_names_every_disk():
+    """Of one disk a copy is made; libvirt would copy those it is told nothing of."""
+    backup = xml.Backup("vda", "/a/copy", "qcow2", left_out=("vdb", "sda"))
+    content = backup.to_xml()
+    assert xml.Backup.from_xml(content) == backup
+    root = text.parse(content)
+    assert root.get("mode") == "push"
+    assert [(disk.get("name"), disk.get("backup")) for disk in root.findall("disks/disk")] == [
+        ("vda", "yes"), ("vdb", "no"), ("sda", "no"),
+    ]  # fmt: skip

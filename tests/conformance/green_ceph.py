@@ -1,0 +1,72 @@
+"""Drives Ceph's client in a green process, as compute does; run by a test.
+
+Prints one JSON object: how long the hub stood still while the cluster worked, and
+whether the process outlived green threads that were killed in the middle of calls.
+"""
+
+# The library must be made cooperative before anything else is imported.
+# ruff: noqa: E402
+
+from nova_lite import concurrency
+
+concurrency.monkey_patch()
+
+import json
+import pathlib
+import sys
+import time
+
+from nova_lite.virt import ceph
+
+SIZE_BYTES = 128 * 2**20
+
+
+def kill_in_the_middle(cluster, name, delays_s):
+    """Work whose waiter is killed after each of ``delays_s``."""
+
+    def work():
+        with cluster.pool("vms") as vms, vms.writer(name) as writer:
+            while True:
+                writer.set_metadata("a", "b")
+                vms.snapshots(name)
+                for _ in vms.content(name):
+                    pass
+
+    for delay_s in delays_s:
+        thread = concurrency.spawn(work)
+        concurrency.sleep(delay_s)
+        thread.kill()
+
+
+def main():
+    cluster = ceph.Cluster(ceph.Access(sys.argv[1], "admin"))
+    path = pathlib.Path(sys.argv[2])
+    path.write_bytes(b"\1" * SIZE_BYTES)
+    gaps = [0.0]
+
+    def tick():
+        while True:
+            before = time.monotonic()
+            concurrency.sleep(0.01)
+            gaps.append(time.monotonic() - before)
+
+    ticker = concurrency.spawn(tick)
+    name = sys.argv[3]
+    with cluster.pool("vms") as vms:
+        imported = vms.import_file(path, name)
+        vms.export_file(name, path.with_suffix(".out"))
+    longest_gap_s = max(gaps)
+    ticker.kill()
+    kill_in_the_middle(cluster, name, [0.001 * step for step in range(0, 120, 7)])
+    with cluster.pool("vms") as vms:
+        watchers = vms.use(name).watchers
+        vms.remove(name)
+    print(
+        json.dumps(
+            {"imported": imported, "longest_gap_s": longest_gap_s, "watchers": len(watchers)}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
