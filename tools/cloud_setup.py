@@ -23,7 +23,7 @@ VOLUME_TYPES: dict[str, dict[str, str]] = {
     "ceph": {"volume_backend_name": "ceph"},
     "multiattach": {"volume_backend_name": "ceph", "multiattach": "<is> True"},
     "luks": {"volume_backend_name": "ceph"},
-    "ceph2": {"volume_backend_name": "ceph2"},
+    "anywhere": {},
 }
 FLAVOR = {"name": "nova-lite.tiny", "ram": 256, "vcpus": 1, "disk": 1}
 LUKS = {

@@ -345,6 +345,12 @@ class SnapshotOps(abc.ABC):
         """
 
     @abc.abstractmethod
+    def make_independent(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Give what :meth:`publish` made a copy of all that it shares with the disk,
+        so that it can be read by who may not read the disk. Takes as long as the copy.
+        """
+
+    @abc.abstractmethod
     def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """Undo :meth:`publish`. Gone is success."""
 

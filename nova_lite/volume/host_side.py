@@ -92,6 +92,9 @@ def record(bdm: objects.BlockDeviceMapping, info: ConnectionInfo, volume: record
     info = completed(bdm, info)
     # The data may not say so, or say so of what the storage decrypts by itself.
     info["data"]["encrypted"] = volume.encrypted
+    if volume.is_readonly:
+        # Cinder says "rw" of it if a user without privileges asks for the connection.
+        info["data"]["access_mode"] = "ro"
     if volume.multiattach:
         info["multiattach"] = True
     bdm.connection_info = json.dumps(info)

@@ -59,6 +59,11 @@ class Volume:
         return self.migration_status == f"target:{volume_id}"
 
     @property
+    def is_readonly(self) -> bool:
+        """Whether its read-only flag is set; Cinder tells it among the metadata."""
+        return self.metadata.get("readonly", "").lower() == "true"
+
+    @property
     def waits_for_extend(self) -> bool:
         """Whether Cinder waits to hear how the growing of the guest's disk went."""
         return self.status == "extending"

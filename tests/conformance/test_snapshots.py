@@ -226,6 +226,30 @@ def test_what_was_published_in_vain_goes(rbd_lab):
         assert vms.snapshots(f"{server}_disk") == []
 
 
+def test_an_image_that_shares_nothing_with_its_server(rbd_lab):
+    """S218: Glance's user in Ceph may read its own pool only, so it could not open a
+    clone of the disk. What was made in vain still goes, and only that."""
+    lab, content = rbd_lab, os.urandom(2 * MIB)
+    server, image_id = disk_in_ceph(lab, content)
+    snapshots, made = lab.driver.snapshots, str(uuid.uuid4())
+    snapshots.take(server, made)
+    snapshots.publish(server, made)
+    for _ in range(2):
+        snapshots.make_independent(server, made)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert images.parent(made) is None
+        assert images.read(made, 0, len(content), "snap") == content
+        snapshots.discard(server, made)
+        assert vms.snapshots(f"{server}_disk") == []
+        snapshots.unpublish(server, image_id)
+        snapshots.unpublish(str(uuid.uuid4()), made)
+        assert images.exists(made)
+        for _ in range(2):
+            snapshots.unpublish(server, made)
+        assert not images.exists(made)
+        assert images.exists(image_id)
+
+
 def test_a_host_that_may_not_write_to_glances_pool_uploads(rbd_lab):
     lab, content = rbd_lab, os.urandom(MIB)
     server, _image_id = disk_in_ceph(lab, content)

@@ -1,7 +1,9 @@
 """Encrypted volumes: the guest sees a disk, Ceph sees noise (S201)."""
 
+import pathlib
 import subprocess
 
+from tests.realcloud import canaries
 from tests.realcloud import cloud as clouds
 from tests.realcloud import conftest
 from tests.realcloud import lab as labs
@@ -12,13 +14,17 @@ MARKER = b"nova-lite:"
 
 
 def test_an_encrypted_volume_is_only_plain_in_the_guest(
-    cloud: clouds.Cloud, lab: labs.Lab, guest_images: conftest.GuestImages
+    cloud: clouds.Cloud,
+    lab: labs.Lab,
+    guest_images: conftest.GuestImages,
+    tmp_path: pathlib.Path,
 ) -> None:
     """S201, CVE-2017-18191: hot attach, boot and restart open the volume with its key, each
     time; what is in Ceph is LUKS and has nothing readable in it; when it is detached no
     secret stays in libvirt."""
     left = lab.boot("left", image=guest_images.raw)
     volume, plain = lab.volume("secret", volume_type="luks"), lab.volume("plain")
+    _blank(cloud, volume, tmp_path)
     secrets_before = clouds.virsh("secret-list").count("\n")
     lab.attach(left, volume)
     lab.attach(left, plain)
@@ -54,6 +60,22 @@ def test_an_encrypted_volume_is_only_plain_in_the_guest(
     lab.until(volume, "available")
     assert clouds.virsh("secret-list").count("\n") <= secrets_before
     lab.drop(volume, plain)
+
+
+def _blank(cloud: clouds.Cloud, volume_id: str, folder: pathlib.Path) -> None:
+    """Write zeros at the start, as seen through the encryption: what nobody wrote yet
+    looks like noise, and the guest spares what it does not know."""
+    passphrase = folder / "passphrase"
+    passphrase.touch(0o600)
+    passphrase.write_text(canaries.secrets_of(cloud)["password of volume encryption"])
+    image = (
+        "driver=luks,key-secret=key,file.driver=rbd,file.pool=volumes,file.user=admin,"
+        f"file.image=volume-{volume_id},file.conf={cloud.env['CEPH_CONF']}"
+    )
+    clouds.output_of(
+        *("qemu-io", "--object", f"secret,id=key,file={passphrase}"),
+        *("--image-opts", image, "-c", "write -P 0 0 4M"),
+    )
 
 
 def _content(cloud: clouds.Cloud, volume_id: str) -> bytes:

@@ -59,7 +59,7 @@ def _extend(lab: labs.Lab, volume_id: str, size_gib: int) -> None:
 def test_a_volume_moves_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, server: str) -> None:
     """Cinder migrates a volume in use to its other back end and has nova_lite swap it; the
     guest notices nothing, and its data has moved. LP 2112187: nobody else may swap."""
-    volume, other = lab.volume("moving"), lab.volume("other")
+    volume, other = lab.volume("moving", volume_type="anywhere"), lab.volume("other")
     lab.attach(server, volume)
     guest = lab.guest(server)
     disk = guest.disk(volume)
@@ -69,19 +69,13 @@ def test_a_volume_moves_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, ser
     assert lab.compute("PUT", path, swap).status == 403
     assert lab.compute("PUT", path, swap, user=clouds.ADMIN).status in (403, 409)
 
-    body = {"os-retype": {"new_type": "ceph2", "migration_policy": "on-demand"}}
-    answer = lab.block_storage("POST", f"/volumes/{volume}/action", body)
-    assert answer.status == 202, answer
-    clouds.wait_for(
-        lambda: lab.facts(volume)["volume_type"] == "ceph2", "the volume to move", 120.0
-    )
-    lab.until(volume, "in-use")
+    source_pool, target_pool = _migrate(lab, volume)
     assert {e["result"] for e in lab.events(server, "swap_volume").values()} == {"Success"}
     source = lab.disk_of(server, volume).find("source")
-    assert source.get("name").startswith("volumes2/volume-")
+    assert source.get("name").startswith(f"{target_pool}/volume-")
     assert len(lab.attachments(volume)) == 1
     assert set(lab.volumes_of(server)) == {volume}
-    assert not guest.wait("disk-removed", 0)
+    assert not guest.wait("disk-removed .*", 0)
 
     lab.detach(server, volume)
     lab.until(volume, "available")
@@ -90,5 +84,28 @@ def test_a_volume_moves_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, ser
     assert (payload.read, payload.state) == (wrote, "intact")
     lab.delete(server)
     lab.until(volume, "available")
-    assert not any(volume in image for image in cloud.images() if "volumes/" in image)
+    assert f"{source_pool}/volume-{volume}" not in cloud.images()
     lab.drop(volume, other)
+
+
+def _migrate(lab: labs.Lab, volume_id: str) -> tuple[str, str]:
+    """Have Cinder move a volume to its other back end, and wait; both pools.
+
+    A retype would not do: Cinder 21 copies a volume that it retypes between two pools of
+    one Ceph as if nobody wrote to it.
+    """
+    pools = {"realcloud@ceph#ceph": "volumes", "realcloud@ceph2#ceph2": "volumes2"}
+    source = _host_of(lab, volume_id)
+    (target,) = pools.keys() - {source}
+    body = {"os-migrate_volume": {"host": target, "force_host_copy": False}}
+    path = f"/volumes/{volume_id}/action"
+    answer = lab.block_storage("POST", path, body, user=clouds.ADMIN)
+    assert answer.status == 202, answer
+    clouds.wait_for(lambda: _host_of(lab, volume_id) == target, "the volume to move", 180.0)
+    lab.until(volume_id, "in-use")
+    return pools[source], pools[target]
+
+
+def _host_of(lab: labs.Lab, volume_id: str) -> str:
+    answer = lab.block_storage("GET", f"/volumes/{volume_id}", user=clouds.ADMIN)
+    return str(answer.body["volume"]["os-vol-host-attr:host"])

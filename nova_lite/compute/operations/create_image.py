@@ -52,12 +52,26 @@ def _publish(
     with task.step("register_location", states.TaskState.IMAGE_UPLOADING):
         _describe(host, task, image_id, "raw")
         try:
-            host.glance.add_location(task.ctxt, image_id, location)
+            _add_location(host, task, image_id, location)
         except (exceptions.Forbidden, exceptions.InvalidInput, exceptions.RemoteConflict):
             # This Glance takes no locations, or not from users, or is elsewhere.
             host.driver.snapshots.unpublish(task.instance.uuid, image_id)
             return False
     return True
+
+
+def _add_location(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str, location: str
+) -> None:
+    """Tell Glance. If it fails at that, it may not read what the image shares with
+    the server's disk: Ceph's guide gives Glance's user its own pool only."""
+    try:
+        host.glance.add_location(task.ctxt, image_id, location)
+    except exceptions.RemoteConflict:
+        raise
+    except exceptions.RemoteServiceError:
+        host.driver.snapshots.make_independent(task.instance.uuid, image_id)
+        host.glance.add_location(task.ctxt, image_id, location)
 
 
 def _upload(

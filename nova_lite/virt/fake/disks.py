@@ -130,6 +130,10 @@ class FakeSnapshots(fake_world.Part, interface.SnapshotOps):
         return None
 
     @faults.injectable
+    def make_independent(self, instance_uuid: str, snapshot_id: str) -> None:
+        """There is nothing published."""
+
+    @faults.injectable
     def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """There is nothing published."""
 

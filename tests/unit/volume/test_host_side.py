@@ -133,3 +133,20 @@ class TestEncryption:
         volume_keys = mock.create_autospec(keys.VolumeKeys, instance=True)
         with pytest.raises(exceptions.InvalidVolume, match="encrypted"):
             host_side.encryption_of(CTXT, client, volume_keys, self.volume)
+
+
+@pytest.mark.parametrize(
+    ("flag", "cinder_says", "mode"),
+    [("True", "rw", "ro"), ("False", "rw", "rw"), (None, "ro", "ro"), (None, "rw", "rw")],
+)
+def test_a_readonly_volume_is_readonly_whoever_attaches_it(
+    flag: str | None, cinder_says: str, mode: str
+) -> None:
+    """S204: a real Cinder says "rw" to a user without privileges, whatever the flag is."""
+    bdm = mapping("rbd")
+    volume = test_creation.volume_of(metadata={"readonly": flag} if flag else {})
+    info = {"driver_volume_type": "rbd", "data": {"access_mode": cinder_says}}
+    host_side.record(bdm, info, volume)
+    kept = host_side.connection_info_of(bdm)
+    assert kept is not None
+    assert kept["data"]["access_mode"] == mode

@@ -66,6 +66,9 @@ class FileSnapshots(interface.SnapshotOps):
         """Files are this host's: there is no other way than to upload them."""
         return None
 
+    def make_independent(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Nothing was published."""
+
     def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
         """Nothing was published."""
 

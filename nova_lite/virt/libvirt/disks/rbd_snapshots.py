@@ -26,6 +26,10 @@ LOG = logging.getLogger(__name__)
 PREFIX = "nova-lite."
 """Of the names of our RBD snapshots: all others on a disk are somebody else's."""
 
+SOURCE_KEY = "nova_lite_snapshot_of"
+"""Metadata of an image in Glance's pool that was cloned from a snapshot of ours, and
+may be no clone any more."""
+
 GLANCE_SNAPSHOT = "snap"
 """The name that Glance's RBD store gives the snapshot of every image."""
 
@@ -77,18 +81,45 @@ class RbdSnapshots(interface.SnapshotOps):
         )
         return locations.url_of(location)
 
-    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
-        """Remove the clone: only ever one that was made of this snapshot."""
+    def make_independent(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Flatten the clone, with its snapshot."""
         source = self._source(instance_uuid, snapshot_id)
+        for clone in self._clones_of(source, snapshot_id):
+            with self._cluster.pool(clone.pool) as pool:
+                pool.set_metadata(clone.image, SOURCE_KEY, str(source))
+                pool.flatten(clone.image)
+
+    def unpublish(self, instance_uuid: str, snapshot_id: str) -> None:
+        """Remove what was cloned: only ever what was made of this snapshot."""
+        source = self._source(instance_uuid, snapshot_id)
+        for clone in self._clones_of(source, snapshot_id):
+            with self._cluster.pool(clone.pool) as pool:
+                pool.remove(clone.image)
+        for name in self._conf.libvirt.images_rbd_glance_pools:
+            self._remove_independent(name, snapshot_id, source)
+
+    def _clones_of(self, source: ceph.Snapshot, snapshot_id: str) -> list[ceph.Clone]:
+        """What :meth:`publish` made, while it is a clone."""
         with self._cluster.pool(self._pool) as pool:
             try:
                 clones = pool.clones(source.image, source.name)
             except exceptions.RbdImageNotFound:
-                return
-        for clone in clones:
-            if clone.image == snapshot_id:
-                with self._cluster.pool(clone.pool) as pool:
-                    pool.remove(clone.image)
+                return []
+        return [clone for clone in clones if clone.image == snapshot_id]
+
+    def _remove_independent(self, pool_name: str, snapshot_id: str, source: ceph.Snapshot) -> None:
+        try:
+            with self._cluster.pool(pool_name) as pool:
+                made_of = pool.metadata(snapshot_id, SOURCE_KEY)
+        except exceptions.CephUnavailable:
+            raise
+        except exceptions.CephError as error:
+            # No such image, or this host may not look: then it made none either.
+            LOG.debug("Nothing of %s in pool %s: %s", source, pool_name, error.message)
+            return
+        if made_of == str(source):
+            with self._cluster.pool(pool_name) as pool:
+                pool.remove(snapshot_id)
 
     def extract(
         self,
