@@ -17,6 +17,7 @@ import uuid
 from supervised import LOOPBACK
 from supervised import program
 from supervised import Service
+from supervised import ServiceFailed
 
 POOLS = ("images", "volumes", "volumes2", "vms", "backups")
 """``volumes2`` is of Cinder's second back end: volumes can migrate."""
@@ -56,6 +57,8 @@ USERS: dict[str, dict[str, str]] = {
     "mon.": {"mon": "allow *"},
 }
 
+_DESIGN = repr((POOLS, USERS))
+
 
 class Ceph(Service):
     """One monitor, one manager, one OSD on a sparse file; cephx is on."""
@@ -67,6 +70,8 @@ class Ceph(Service):
         """Make the cluster once; then monitor, manager and OSD."""
         fsid = self.facts.setdefault("fsid", str(uuid.uuid4()))
         made = self.home / "made"
+        if made.exists() and made.read_text() != _DESIGN:
+            raise ServiceFailed("its data are of another version of the tools; clean it first")
         if not made.exists():
             shutil.rmtree(self.home)
             self.home.mkdir()
@@ -84,7 +89,7 @@ class Ceph(Service):
         self._spawn_daemon("osd", "0")
         if not made.exists():
             self._make_pools()
-            made.touch()
+            made.write_text(_DESIGN)
 
     def answers(self) -> bool:
         """An OSD is in, and every placement group can be written to."""

@@ -36,7 +36,7 @@ def give_back(
     if device is None:
         return outcome
     if operation.action == transitions.ATTACH_VOLUME.action:
-        _release(ctxt, client, device)
+        flow.flow_for(ctxt, device, client, None).release(ctxt, device)
         outcome.removed_devices = [device.uuid]
     elif operation.action == transitions.DETACH_VOLUME.action:
         flow.flow_for(ctxt, device, client, None).roll_detaching(ctxt, device)
@@ -57,19 +57,6 @@ def _not_done(operation: objects.Operation) -> str:
         transitions.SWAP_VOLUME.action: "The volume was not swapped",
     }
     return known.get(operation.action, f"Not done ({transitions.TABLE[operation.action].name})")
-
-
-def _release(
-    ctxt: context.RequestContext,
-    client: cinder.CinderClient,
-    device: objects.BlockDeviceMapping,
-) -> None:
-    if device.attachment_id is not None:
-        flow.flow_for(ctxt, device, client, None).release(ctxt, device)
-        return
-    for attachment in client.list_attachments(ctxt, device.instance_uuid):
-        if attachment.volume_id == device.volume_id:
-            client.delete_attachment(ctxt, attachment.id)
 
 
 def _end_swap(

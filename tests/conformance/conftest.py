@@ -15,6 +15,8 @@ from nova_lite import conf as conf_module
 from nova_lite.virt import ceph
 from nova_lite.virt import interface
 from nova_lite.virt import load
+from nova_lite.virt.libvirt import cephauth
+from nova_lite.virt.libvirt import connection
 from nova_lite.virt.libvirt.disks import parents
 from tests.conformance import factories
 
@@ -127,6 +129,11 @@ class Lab:
             self.driver.guests.destroy(guest.instance_uuid)
         for instance_uuid in self.driver.disks.list_instances():
             self.driver.disks.remove(instance_uuid)
+        if self.cluster is not None:
+            connected = connection.Connection(self.conf.libvirt.connection_uri, self.conf.host)
+            auth = cephauth.CephAuth(self.conf, cephauth.cluster_of(self.conf), connected)
+            connected.remove_secret(auth.secret_uuid)
+            connected.close()
 
 
 def images_of(cluster, pool):

@@ -15,11 +15,11 @@ import requests
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
-from nova_lite.volume import cinder as cinder_module
 from nova_lite.volume import creation
 from nova_lite.volume import flow as flow_module
 from nova_lite.volume import host_side
 from nova_lite.volume import keys
+from nova_lite.volume import records
 from tests.fixtures import embedded
 
 CONNECTOR = {"host": "h1", "ip": "127.0.0.1", "multipath": False}
@@ -99,7 +99,7 @@ class World:
         self.flow.disconnect(self.ctxt, self.bdm)
         self.flow.release(self.ctxt, self.bdm)
 
-    def volume(self) -> cinder_module.Volume:
+    def volume(self) -> records.Volume:
         return self.cinder.get_volume(self.ctxt, self.bdm.volume_id)
 
     def assert_nothing_left(self) -> None:

@@ -36,6 +36,7 @@ from nova_lite.db.queries import flavors
 from nova_lite.db.queries import keypairs
 from nova_lite.db.queries import quotas
 from nova_lite.db.queries import services
+from nova_lite.volume import flow
 from nova_lite.volume import removal
 
 Body: typing.TypeAlias = collections.abc.Mapping[str, typing.Any]
@@ -411,9 +412,8 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
             undo.add(
                 "release the volume", removal.release, req.ctxt, cinder, device, None, keep=True
             )
-            attachment = cinder.create_attachment(req.ctxt, device.volume_id, device.instance_uuid)
-            device.attachment_id = attachment.id
-            device.phase = states.DevicePhase.RESERVED.value
+            way = flow.flow_for(req.ctxt, device, cinder)
+            way.reserve(req.ctxt, device.instance_uuid, device)
         req.database.api.transact(build_requests.set_ready, wishes)
         undo.commit()
 

@@ -5,6 +5,7 @@ host (PAINS D2); the database's unique constraints decide between two attaches a
 once. The device and the operation are recorded before Cinder is asked.
 """
 
+import contextlib
 import typing
 
 from oslo_utils import strutils
@@ -26,6 +27,7 @@ from nova_lite.blockdev import naming
 from nova_lite.db import session
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import operations
+from nova_lite.volume import flow
 
 if typing.TYPE_CHECKING:
     from nova_lite.volume import records
@@ -168,19 +170,22 @@ def _reserve(
 
     :raises exceptions.NovaLiteError: Cinder refuses.
     """
-    cinder = req.services.cinder
+    way = flow.flow_for(req.ctxt, device, req.services.cinder)
     try:
-        attachment = cinder.create_attachment(req.ctxt, device.volume_id, device.instance_uuid)
+        way.reserve(req.ctxt, device.instance_uuid, device)
     except exceptions.NovaLiteError as error:
-        req.database.cell.transact(_forget, operation, device, error.message)
+        if isinstance(error, exceptions.RemoteServiceError):
+            # Its answer may be all that was lost; if this fails too, the entry stays
+            # open and the reaper sees to it.
+            way.release(req.ctxt, device)
+        with contextlib.suppress(exceptions.OperationSuperseded):
+            req.database.cell.transact(_forget, operation, device, error.message)
         raise
-    device.attachment_id = attachment.id
-    device.phase = states.DevicePhase.RESERVED.value
     try:
         return req.database.cell.transact(_hand_over, operation, device, host)
     except exceptions.OperationSuperseded as error:
         # The server was deleted, or the reaper took us for dead.
-        cinder.delete_attachment(req.ctxt, attachment.id)
+        way.release(req.ctxt, device)
         raise exceptions.Conflict(
             reason=f"Instance {device.instance_uuid} changed while the volume was attached."
         ) from error

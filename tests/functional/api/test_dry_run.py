@@ -25,6 +25,7 @@ WRITES = (
     "complete_attachment", "delete_attachment", "begin_detaching", "roll_detaching",
     "reserve_volume", "unreserve_volume", "initialize_connection", "terminate_connection",
     "attach_volume", "detach_volume", "create_snapshot", "delete_snapshot",
+    "complete_extend", "complete_migration",
 )  # fmt: skip
 
 
@@ -70,6 +71,7 @@ def test_every_writing_call_of_cinder_is_watched() -> None:
         "get_volume", "get_snapshot", "get_attachment", "list_attachments",
         "list_volume_types", "supports_attachments", "find_volumes", "find_snapshots",
         "snapshot_quota",
+        "get_encryption", "list_all_volumes", "list_all_attachments",
     }  # fmt: skip
     public = {name for name in vars(cinder.CinderClient) if not name.startswith("_")}
     assert public == reads | set(WRITES)
