@@ -1,7 +1,8 @@
 """Which test decides which line of the checklist: writes docs/reference/checklist.rst.
 
-A test decides a line if its docstring, or that of its file, quotes the line's number:
-``S66``, or a range such as ``S85-S90``. The lines are in docs/reference/checklist.txt.
+A test decides a line if its docstring, or that of its class or file, quotes the line's
+number: ``S66``, or a range such as ``S85-S90``. The lines are in
+docs/reference/checklist.txt.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import collections
 import pathlib
 import re
 import sys
+import typing
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 LINES = CHECKOUT / "docs" / "reference" / "checklist.txt"
@@ -20,11 +22,12 @@ _HEAD = """\
 .. Written by tools/checklist.py from docs/reference/checklist.txt and the docstrings of
    the tests. Do not edit.
 
-Checklist of booting
-====================
+Checklist of block storage
+==========================
 
 What each line of the specification of block devices asks for, and the tests that
-decide it. A test quotes the numbers it decides in its docstring.
+decide it. A test quotes the numbers it decides in its docstring, or its class or file
+does. "Now" marks where OpenStack has changed since the text that the line is from.
 
 .. list-table::
    :header-rows: 1
@@ -46,7 +49,8 @@ def numbers_in(text: str) -> set[int]:
 
 
 def tests_by_line() -> dict[int, list[str]]:
-    """Line number -> ``path::test``, or ``path`` for a whole file, of what decides it."""
+    """Line number -> ``path::test``, ``path::Class``, or ``path`` for a whole file, of
+    what decides it."""
     deciders: dict[int, list[str]] = collections.defaultdict(list)
     for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
         name = str(path.relative_to(CHECKOUT))
@@ -54,10 +58,17 @@ def tests_by_line() -> dict[int, list[str]]:
         for number in numbers_in(ast.get_docstring(module) or ""):
             deciders[number].append(name)
         for node in ast.walk(module):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            if _is_test(node):
                 for number in numbers_in(ast.get_docstring(node) or ""):
                     deciders[number].append(f"{name}::{node.name}")
     return {number: sorted(names) for number, names in deciders.items()}
+
+
+def _is_test(node: ast.AST) -> typing.TypeGuard[ast.FunctionDef | ast.ClassDef]:
+    """Whether pytest collects it: a function, or a class of them."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name.startswith("test_")
+    return isinstance(node, ast.ClassDef) and node.name.startswith("Test")
 
 
 def lines() -> dict[int, str]:

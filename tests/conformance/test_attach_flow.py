@@ -183,7 +183,7 @@ def test_every_step_may_be_repeated(world: World) -> None:
 def test_a_failed_step_is_undone(
     services: dict[str, embedded.Services], name: str, step: str, action: str
 ) -> None:
-    """S169, S202, S205: whichever call fails, nothing is left after the undo."""
+    """S169, S205: whichever call fails, nothing is left after the undo."""
     world = World(services[name])
     kind = "attachments.action" if step == "attachments.action" else step
     kind = "attachments.os-complete" if kind == "attachments.action" else kind
@@ -196,7 +196,7 @@ def test_a_failed_step_is_undone(
 
 
 def test_a_host_that_cannot_connect_is_cleaned_up(world: World) -> None:
-    """S207: the error is the original one and the host keeps no leftover."""
+    """S202, S207: the error is the original one and the host keeps no leftover."""
     world.host.breaks = True
     with pytest.raises(OSError, match="half-way"):
         world.forward()
@@ -221,7 +221,7 @@ def test_an_attachment_is_updated_again_after_a_lost_answer(
 def test_connection_information_that_was_not_saved_is_found_again(
     services: dict[str, embedded.Services],
 ) -> None:
-    """The process died between Cinder's answer and our record of it."""
+    """S203: the process died between Cinder's answer and our record of it."""
     world = World(services["attachments"])
     world.flow.reserve(world.ctxt, world.server, world.bdm)
     world.flow.connect(world.ctxt, world.bdm, CONNECTOR, "/dev/vdb")

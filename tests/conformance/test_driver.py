@@ -15,6 +15,7 @@ SHUTDOWN = states.PowerState.SHUTDOWN
 
 
 def test_driver_has_every_part(lab):
+    """S14: libvirt's and the fake are of one interface."""
     driver = lab.driver
     for part, kind in {
         "guests": interface.GuestOps,
@@ -48,6 +49,7 @@ class TestHost:
 
 class TestGuests:
     def test_spawn_from_image(self, lab):
+        """S18: on libvirt, its disk is a qcow2 file."""
         instance_uuid = lab.spawn(root_image=lab.root_image())
         info = lab.driver.guests.info(instance_uuid)
         assert info.instance_uuid == instance_uuid

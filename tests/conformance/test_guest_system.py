@@ -66,7 +66,7 @@ class Booted:
 
 
 def test_a_guests_system_sees_its_disks_come_and_go(libvirt_lab, guest_image):
-    """S22, S86, S198, S206, S211: the whole life of a volume in one boot."""
+    """S29, S86, S198, S206: the whole life of a volume in one boot."""
     lab = libvirt_lab
     lab.driver = lab.new_driver(libvirt__device_detach_timeout_s=20.0)
     booted = Booted(lab, guest_image)

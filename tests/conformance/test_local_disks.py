@@ -49,7 +49,7 @@ def _hostile_header(backing_file):
 
 
 def test_a_qcow2_header_in_a_raw_disk_stays_data(libvirt_lab):
-    """CVE-2026-24708, S89: what a guest writes into its raw disk never becomes the
+    """S18, S89, CVE-2026-24708: what a guest writes into its raw disk never becomes the
     disk's format, whoever reads it later."""
     lab = libvirt_lab
     lab.driver = lab.new_driver(libvirt__images_type="raw")

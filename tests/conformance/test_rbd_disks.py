@@ -33,7 +33,8 @@ def names(lab, instance):
 
 
 def test_what_is_in_the_pool_and_what_is_in_the_directory(rbd_lab):
-    """S20, S90, S95, S96, B13: the directory has no disk, only the record and console."""
+    """S17, S20, S90, S95, S96, B13: the directory has no disk, only the record and
+    console; the domain names the image."""
     lab, instance = rbd_lab, factories.instance()
     devices = {
         "ephemerals": [factories.ephemeral_device("vdb", 1), factories.ephemeral_device("vdc", 1)],
@@ -51,6 +52,9 @@ def test_what_is_in_the_pool_and_what_is_in_the_directory(rbd_lab):
             for name in ("disk", "disk.eph0", "disk.swap")
         }
     assert sizes == {"disk": 2**30, "disk.eph0": 2**30, "disk.swap": 16 * MIB}
+    source = lab.driver.disks.source_of(instance.uuid, "disk")
+    assert (source.source_type, source.network.protocol) == ("network", "rbd")
+    assert (source.path, source.disk_format) == (f"vms/{instance.uuid}_disk", "raw")
     # The second server imports nothing.
     line = create(lab.driver, factories.instance(), lab.root_image(), **devices)
     assert line.count("0 bytes copied") == 4

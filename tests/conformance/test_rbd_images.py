@@ -98,7 +98,7 @@ def qcow2_of(lab, content):
 
 
 def test_a_raw_image_in_the_cluster_is_cloned_where_it_is(rbd_lab, glance):
-    """S9, S20, S217, S219: not one byte is copied, and the disk has the flavor's size."""
+    """S4, S9, S20, S24, S217-S219: not one byte is copied, and the disk has the flavor's size."""
     lab, content = rbd_lab, os.urandom(3 * MIB)
     meta = glance.raw_in_ceph(content)
     image = ensure(lab, glance, meta, root_gib=1)
@@ -151,7 +151,8 @@ def test_a_qcow2_image_is_converted_once_and_then_cloned(rbd_lab, glance):
 
 
 def test_a_raw_image_elsewhere_is_imported_once(rbd_lab, glance):
-    """S7, S10-S13: any other store is reached through Glance."""
+    """S4, S7, S8, S10-S13, S218: any other store is reached through Glance, and how many
+    bytes that took is told."""
     content = os.urandom(MIB)
     meta = glance.in_files(content, "raw")
     first = ensure(rbd_lab, glance, meta)

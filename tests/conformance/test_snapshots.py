@@ -33,7 +33,7 @@ def server(lab):
 
 
 def test_a_copy_of_a_running_guest(lab, server):
-    """S28: a file that stands alone; the guest goes on."""
+    """A file that stands alone; the guest goes on."""
     snapshot_id = str(uuid.uuid4())
     lab.driver.snapshots.take(server, snapshot_id)
     told = []
@@ -166,7 +166,7 @@ def disk_in_ceph(lab, content):
 
 
 def test_a_snapshot_in_ceph_becomes_an_image_without_a_byte(rbd_lab):
-    """S28, S218: a clone in Glance's pool, that outlives its server, and its
+    """A clone in Glance's pool, that outlives its server, and its
     server's snapshot, which goes when nothing needs it."""
     lab, content = rbd_lab, os.urandom(2 * MIB)
     server, _image_id = disk_in_ceph(lab, content)
@@ -227,7 +227,7 @@ def test_what_was_published_in_vain_goes(rbd_lab):
 
 
 def test_an_image_that_shares_nothing_with_its_server(rbd_lab):
-    """S218: Glance's user in Ceph may read its own pool only, so it could not open a
+    """Glance's user in Ceph may read its own pool only, so it could not open a
     clone of the disk. What was made in vain still goes, and only that."""
     lab, content = rbd_lab, os.urandom(2 * MIB)
     server, image_id = disk_in_ceph(lab, content)
@@ -285,7 +285,7 @@ def write_as_the_guest(server, pattern, offset_mib, length_mib):
 
 
 def test_what_a_guest_writes_meanwhile_is_not_in_the_copy(libvirt_lab):
-    """S28: the copy is one moment, also of what it had not reached yet."""
+    """The copy is one moment, also of what it had not reached yet."""
     lab, size_mib = libvirt_lab, 64
     image = lab.root_image(size_mib)
     pathlib.Path(image.path).write_bytes(b"a" * size_mib * MIB)

@@ -100,7 +100,7 @@ def _no_secret_is_seen(instance_uuid):
 
 
 class TestRbd:
-    """S197, S198, S209, S210, S220: a network disk, no device and no file on the host."""
+    """S184, S197, S198, S210, S220: a network disk, no device and no file on the host."""
 
     @pytest.fixture
     def volume(self, host, ceph_conf):

@@ -157,7 +157,7 @@ class TestSwap:
 
 
 def test_a_guests_system_sees_its_disk_grow_and_does_not_see_it_move(libvirt_lab, guest_image):
-    """S206: the same disk before and after, larger, on another volume."""
+    """The same disk before and after, larger, on another volume."""
     lab = libvirt_lab
     booted = test_guest_system.Booted(lab, guest_image)
     device = lab.volume("vdb", size_mib=8)

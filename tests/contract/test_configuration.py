@@ -44,7 +44,7 @@ def test_the_sample_can_be_made(tmp_path: pathlib.Path) -> None:
 
 
 def test_import_contracts() -> None:
-    """Law 7."""
+    """Law 7, and S1: nothing of Cinder or Glance is imported."""
     done = subprocess.run(
         [str(pathlib.Path(sys.executable).with_name("lint-imports"))],
         cwd=CHECKOUT, timeout=180, capture_output=True, text=True,

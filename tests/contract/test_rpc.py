@@ -66,3 +66,9 @@ def test_versions_agree(client: typing.Any, endpoint: typing.Any, manager: type)
 def test_every_message_names_the_request(client: type, endpoint: type, manager: type) -> None:
     for name, signature in messages(client).items():
         assert list(signature.parameters)[1] == "ctxt", name
+
+
+@pytest.mark.parametrize(("client", "endpoint", "manager"), SIDES)
+def test_topics_are_our_own(client: typing.Any, endpoint: type, manager: type) -> None:
+    """S1: on a broker that services share, nobody else reads these queues."""
+    assert client.TOPIC.startswith("nova-lite-")

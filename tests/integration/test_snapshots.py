@@ -51,7 +51,7 @@ def nothing_left(lab: rows.Lab) -> None:
 
 
 def test_a_running_server_and_then_a_stopped_one(lab: rows.Lab) -> None:
-    """S2, S28: live, the guest goes on and is never halted; off, the same disk. Either
+    """S2: live, the guest goes on and is never halted; off, the same disk. Either
     image boots with what the guest had written, and depends on nothing here."""
     server_id = lab.server("original", "--image", "guest", flavor="plain")
     before = wrote(lab, server_id, "root")

@@ -28,9 +28,9 @@ def far_pair(lab: labs.Lab, guest_images: conftest.GuestImages) -> tuple[str, st
 
 
 def test_data_travels_with_its_volume(lab: labs.Lab, far_pair: tuple[str, str]) -> None:
-    """S29, S176, S190, S196-S198, S202, S206, S211, S214, S220: what one server writes another
-    one reads on another host, whether they run or not when the volume comes and goes; S204: a
-    read-only volume is one for the guest; 2.85: its fate at the end can be changed."""
+    """S29, S197, S198, S206, S220: what one server writes another one reads on another host,
+    whether they run or not when the volume comes and goes; S204: a read-only volume is one
+    for the guest; 2.85: its fate at the end can be changed."""
     left, right = far_pair
     volume = lab.volume("traveller")
     name = lab.attach(left, volume, tag="data")

@@ -1,4 +1,4 @@
-"""Servers in all their forms (S2, S25, S61, S62), with guests that look at their disks."""
+"""Servers in all their forms (S61, S62), with guests that look at their disks."""
 
 import pytest
 
@@ -39,9 +39,9 @@ def test_local_disks_are_clones(
     rich_flavor: str,
     nothing_left: object,
 ) -> None:
-    """S6-S12, S217-S220: on one Ceph a raw image is cloned and nothing is copied, not by
-    nova_lite and not on its host; a qcow2 image is converted by the first server that
-    needs it and by no other. S220: QEMU opens the clones by itself."""
+    """S9, S19, S20, S24, S217, S219: on one Ceph a raw image is cloned and nothing is copied,
+    not by nova_lite and not on its host; a qcow2 image is converted by the first server
+    that needs it and by no other. S220: QEMU opens the clones by itself."""
     first = lab.order("raw", image=guest_images.raw, flavor=rich_flavor).body["server"]["id"]
     pioneer = lab.order("pioneer", image=guest_images.qcow2).body["server"]["id"]
     for server_id in (first, pioneer):
@@ -72,7 +72,7 @@ def test_local_disks_are_clones(
 def test_each_source_becomes_a_volume(
     cloud: clouds.Cloud, lab: labs.Lab, guest_images: conftest.GuestImages
 ) -> None:
-    """S25, S26, S31, S63-S66, S189: one server with a volume from an image as its root, one
+    """S24, S25, S26, S31, S63-S66: one server with a volume from an image as its root, one
     from a snapshot, a blank one and an existing one; deleting it deletes exactly those
     that were to go, and what the guest wrote on the others is there."""
     existing = lab.volume("existing")

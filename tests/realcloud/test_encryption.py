@@ -1,4 +1,4 @@
-"""Encrypted volumes: the guest sees a disk, Ceph sees noise (S201)."""
+"""Encrypted volumes: the guest sees a disk, Ceph sees noise."""
 
 import pathlib
 import subprocess

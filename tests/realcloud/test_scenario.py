@@ -12,7 +12,7 @@ TIMEOUTS = scenario.Timeouts(boot_s=240.0, guest_s=240.0, volume_s=120.0)
 def test_a_server_boots_from_a_volume_and_leaves_nothing(
     cloud: clouds.Cloud, guest_images: conftest.GuestImages
 ) -> None:
-    """S29, S198, S217, S220: a user without privileges boots from a volume that Cinder clones from
+    """S29, S198, S217: a user without privileges boots from a volume that Cinder clones from
     the image, attaches another one, detaches it, and deletes everything."""
     story = scenario.Scenario(cloud.client(), "story", timeouts=TIMEOUTS)
     story.upload_image(str(guest_images.path))

@@ -1,4 +1,4 @@
-"""Images made of servers (createImage), and servers booted from them (S2, S22, S28)."""
+"""Images made of servers (createImage), and servers booted from them."""
 
 import json
 
@@ -20,7 +20,7 @@ def create_image(cloud: clouds.Cloud, lab: labs.Lab, server_id: str, name: str) 
 def test_a_running_server_is_copied(
     cloud: clouds.Cloud, lab: labs.Lab, guest_images: conftest.GuestImages
 ) -> None:
-    """S2, S218: an image of a running server with a disk in Ceph is made inside of Ceph,
+    """S2: an image of a running server with a disk in Ceph is made inside of Ceph,
     though Glance's user may not read the pool of the disks; what the guest had written is in
     it, the server goes on, and may go."""
     server = lab.boot("original", image=guest_images.raw)
@@ -42,9 +42,9 @@ def test_a_running_server_is_copied(
 def test_a_server_on_volumes_is_copied(
     cloud: clouds.Cloud, lab: labs.Lab, guest_images: conftest.GuestImages
 ) -> None:
-    """S28: one snapshot a volume and one image with as many mappings; a server booted from
-    it has both disks with their data. Deleting the image leaves the snapshots, as in Nova:
-    who made them deletes them."""
+    """S2, S22, S28: one snapshot a volume and one image with as many mappings; a server
+    booted from it has both disks with their data. Deleting the image leaves the snapshots,
+    as in Nova: who made them deletes them."""
     server = lab.boot(
         "original",
         devices=[

@@ -37,7 +37,7 @@ def nothing_is_left(api: conftest.Api) -> None:
 
 
 def test_image_backed(api: conftest.Api) -> None:
-    """S111, S151: 202 before any work; durable before 202."""
+    """S14, S111, S151: 202 before any work; durable before 202."""
     result = api.create(imageRef=api.image(), metadata={"a": "b"})
     assert result.status_code == 202
     server = result.json["server"]

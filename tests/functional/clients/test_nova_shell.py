@@ -319,7 +319,7 @@ def test_old_version_of_the_document(cloud: clouds.Cloud, sources: conftest.Sour
 
 
 def test_attach_and_detach(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
-    """S25, S26, S58, S59."""
+    """S2, S59."""
     server = boot(cloud, "--image", "cirros")
     printed = cloud.nova("volume-attach", "--tag", "logs", server, sources.data)
     shown = dict(row[:2] for row in cells(printed))

@@ -222,7 +222,7 @@ def test_min_and_max(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
 
 
 def test_volumes_of_a_server(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
-    """S25, S26, S58, S59, B14-9."""
+    """S2, S58, S59, B14-9."""
     server = create(cloud, "--image", "cirros")
     added = cloud.osc.json(
         *("server", "add", "volume", "--tag", "logs", "--enable-delete-on-termination"),

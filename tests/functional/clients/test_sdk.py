@@ -102,7 +102,7 @@ def test_refusal_is_an_exception_that_says_why(
 
 
 def test_attach_and_detach(cloud: clouds.Cloud, sources: conftest.Sources) -> None:
-    """S25, S26: with the waiting of the client itself."""
+    """S2: with the waiting of the client itself."""
     server = boot(cloud, image="cirros")
     volume = cloud.sdk.get_volume(sources.data)
     attachment = cloud.sdk.attach_volume(server, volume, wait=True)

@@ -22,6 +22,7 @@ def blank(**fields: object) -> pipeline.Body:
 
 
 def test_from_an_image(one_host: pipeline.World) -> None:
+    """S16: a local root."""
     server_id = one_host.boot(image=one_host.image())
     one_host.check()
     one_host.delete(server_id)
@@ -29,6 +30,7 @@ def test_from_an_image(one_host: pipeline.World) -> None:
 
 
 def test_from_a_volume(one_host: pipeline.World) -> None:
+    """S16, S30: a volume as the root."""
     volume_id = one_host.volume()
     server_id = one_host.boot(pipeline.bootable(volume_id))
     assert one_host.volume_status(volume_id) == "in-use"
@@ -38,7 +40,7 @@ def test_from_a_volume(one_host: pipeline.World) -> None:
 
 
 def test_from_new_volumes_of_every_source(one_host: pipeline.World) -> None:
-    """I10: those that are to go with the server go with it."""
+    """S25, S26, I10: each is in-use; those that are to go with the server go with it."""
     world = one_host
     origin = world.volume()
     snapshot_id = world.cinder("POST", "/snapshots", {"snapshot": {"volume_id": origin}})[

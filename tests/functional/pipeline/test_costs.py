@@ -49,7 +49,7 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Costs]:
 
 
 def test_a_boot_stays_within_the_limits(costs: dict[str, Costs]) -> None:
-    """S1-S33: the message flow, in few messages (Nova 34: 29 and 353)."""
+    """The message flow, in few messages (Nova 34: 29 and 353)."""
     for action in ("boot from an image", "boot from a volume"):
         assert len(costs[action]["messages"]) <= BOOT_MESSAGES_LIMIT
         assert len(costs[action]["sql"]) <= BOOT_STATEMENTS_LIMIT

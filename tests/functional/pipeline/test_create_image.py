@@ -23,7 +23,7 @@ def content(world: pipeline.World, image_id: str) -> bytes:
 
 
 def test_an_image_of_a_local_disk_boots_again(one_host: pipeline.World) -> None:
-    """S2, S28: the file that the host made is what Glance has, with Nova's properties."""
+    """S2: the file that the host made is what Glance has, with Nova's properties."""
     source = one_host.image()
     server_id = one_host.boot(image=source)
     answer = one_host.act(server_id, "createImage", {"name": "copy", "metadata": {"k": "v"}})

@@ -15,7 +15,8 @@ ENDS = {"stop": ("SHUTOFF",), "start": ("ACTIVE",)}
 
 @pytest.mark.parametrize(("story", "call", "after"), scenarios.spoilable())
 def test_a_host_dies(one_host: pipeline.World, story: str, call: str, after: bool) -> None:
-    """A build ends ACTIVE or in ERROR, an attach not at all or whole, the rest whole."""
+    """S203: a build ends ACTIVE or in ERROR, an attach not at all or whole, so that a
+    detach works, the rest whole."""
     scene = scenarios.STORIES[story](one_host)
     host = one_host.hosts["a"]
     host.faults.kill(call, after=after)
@@ -89,4 +90,10 @@ def check_ends(world: pipeline.World, scene: scenarios.Scene, story: str) -> Non
     if story == "detach":
         (volume_id,) = scene.volumes
         assert world.volume_status(volume_id) == "available"
+    if story == "attach":
+        (volume_id,) = scene.volumes
+        if world.volume_status(volume_id) == "in-use":
+            world.detach(str(scene.server_id), volume_id)
+            world.wait(lambda: world.volume_status(volume_id) == "available", "the detach")
+            world.wait(world.is_quiet, "the end of it")
     scenarios.tidy(world, scene)

@@ -1,4 +1,4 @@
-"""Encrypted volumes through all of nova_lite (S201, S208, CVE-2017-18191)."""
+"""Encrypted volumes through all of nova_lite (S201, CVE-2017-18191)."""
 
 import collections.abc
 import logging

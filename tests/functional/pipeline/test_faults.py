@@ -22,7 +22,7 @@ def error_for(call: str) -> Exception:
 
 @pytest.mark.parametrize(("story", "call", "after"), scenarios.spoilable())
 def test_a_call_fails(one_host: pipeline.World, story: str, call: str, after: bool) -> None:
-    """S169; and the only host is the last one too."""
+    """S169, S202, S205, S207; and the only host is the last one too."""
     scene = scenarios.STORIES[story](one_host)
     one_host.hosts["a"].faults.fail(call, error_for(call), times=1, after=after)
     spoil_and_look(one_host, scene)

@@ -1,4 +1,4 @@
-"""One volume of several servers, of one host and of two (S26, D19)."""
+"""One volume of several servers, of one host and of two (D19)."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_the_last_detach_disconnects(world: pipeline.World, where: str) -> None:
 
 
 def test_two_deletes_at_once(world: pipeline.World) -> None:
-    """D19: neither takes the other for the one that disconnects."""
+    """S26, D19: neither takes the other for the one that disconnects."""
     volume_id = world.volume(multiattach=True)
     first, second = servers(world, "aa")
     for server_id in (first, second):

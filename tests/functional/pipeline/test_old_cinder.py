@@ -23,7 +23,7 @@ def in_use(world: pipeline.World, volume_id: str) -> None:
 
 
 def test_attach_and_detach(old_world: pipeline.World) -> None:
-    """S195, S202, S211, S214: reserve, initialize, attach; begin, terminate, detach; the
+    """S195, S214: reserve, initialize, attach; begin, terminate, detach; the
     server's row says no attachment, and nothing is left."""
     server_id, volume_id = old_world.boot(image=old_world.image()), old_world.volume()
     old_world.attach(server_id, volume_id)

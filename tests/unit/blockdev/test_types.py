@@ -251,7 +251,7 @@ def order_of(host: Host, task: Task, bdm: objects.BlockDeviceMapping) -> dict[st
 
 
 def test_blank(host: Host, task: Task) -> None:
-    """S66, S187: one create without source, named after the server."""
+    """S66, S187, S188: one create without source, named after the server, in no zone."""
     assert order_of(host, task, mapping("blank", volume_size=2, volume_type="slow", **VOLUME)) == {
         "size_gib": 2,
         "name": f"{task.instance.uuid}-blank-vol",

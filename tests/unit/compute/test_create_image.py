@@ -37,7 +37,7 @@ def fixture_task() -> typing.Any:
 def test_a_glance_that_cannot_open_a_clone_gets_a_whole_image(
     host: typing.Any, task: typing.Any
 ) -> None:
-    """S218: its user in Ceph may only read its own pool, so it fails with a 500."""
+    """Its user in Ceph may only read its own pool, so it fails with a 500."""
     host.glance.add_location.side_effect = [FAILED, None]
     create_image._add_location(host, task, IMAGE, LOCATION)
     host.driver.snapshots.make_independent.assert_called_once_with(SERVER, IMAGE)

@@ -1,4 +1,4 @@
-"""S6, S8-S13: which locations of an image can be cloned."""
+"""Which locations of an image can be cloned."""
 
 import urllib.parse
 

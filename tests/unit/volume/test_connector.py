@@ -1,13 +1,17 @@
 """When volumes are connected one at a time (S193, S215)."""
 
 import contextlib
+import pathlib
 import subprocess
 import sys
+import threading
 import typing
+from concurrent import futures
 from unittest import mock
 
 import pytest
 
+from nova_lite import conf as conf_module
 from nova_lite.volume import connector
 from nova_lite.volume import records
 from tests.unit.volume import test_creation
@@ -45,3 +49,24 @@ def test_shared_targets_are_left_to_os_brick(shared_targets: bool | None) -> Non
         with connector.guard_connection(volume):
             pass
     guard.assert_called_once_with({"service_uuid": "s1", "shared_targets": shared_targets})
+
+
+@pytest.mark.parametrize(("shared_targets", "at_once"), [(None, False), (False, True)])
+def test_two_volumes_of_one_service(
+    tmp_path: pathlib.Path, shared_targets: bool | None, at_once: bool
+) -> None:
+    """S193: with shared targets nobody comes in before the other one is out."""
+    connector.set_lock_path(conf_module.new(files=[], default__state_path=str(tmp_path)))
+    both_are_in = threading.Barrier(2)
+
+    def connect(volume_id: str) -> bool:
+        volume = volume_of(id=volume_id, shared_targets=shared_targets, service_uuid="s1")
+        with connector.guard_connection(volume):
+            try:
+                both_are_in.wait(0.3 if not at_once else 30)
+            except threading.BrokenBarrierError:
+                return False
+        return True
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(connect, ["v1", "v2"])) == [at_once, at_once]

@@ -3,6 +3,7 @@ iSCSI or NVMe initiator, no NFS and no kernel RBD, so os-brick's own classes are
 autospecced here and nothing is really connected."""
 
 import collections.abc
+import json
 import pathlib
 import typing
 from unittest import mock
@@ -11,6 +12,7 @@ import pytest
 from os_brick import exception as brick_exception
 from os_brick.initiator import connector as brick
 from os_brick.initiator.connectors import iscsi
+from os_brick.initiator.connectors import rbd
 from os_brick.privileged import rootwrap
 from oslo_concurrency import lockutils
 from oslo_concurrency import processutils
@@ -106,6 +108,56 @@ def test_os_brick_knows_the_protocols(host: connector.HostConnectors, protocol: 
     data = {"export": "127.0.0.1:/x"}
     made = host._of(protocol, data)
     assert callable(made.connect_volume)
+
+
+class TestRbdOfTheKernel:
+    """S209, S221: os-brick's own connector, over a host that only notes its commands."""
+
+    DATA: typing.ClassVar[dict[str, typing.Any]] = {
+        "name": "volumes/volume-1",
+        "hosts": ["10.0.0.1", "fd00::1"],
+        "ports": ["6789", "6789"],
+        "auth_username": "cinder",
+        "do_local_attach": True,
+    }
+    WHO = ("--id", "cinder", "--mon_host", "10.0.0.1:6789,[fd00::1]:6789")
+
+    @pytest.fixture(name="commands")
+    def fixture_commands(self) -> collections.abc.Iterator[list[tuple[str, ...]]]:
+        commands: list[tuple[str, ...]] = []
+
+        def execute(_self: object, *command: str, **_how: object) -> tuple[str, str]:
+            commands.append(command)
+            mapped = [{"id": "0", "pool": "volumes", "name": "volume-1", "device": "/dev/rbd0"}]
+            return json.dumps(mapped), ""
+
+        with mock.patch.object(rbd.RBDConnector, "_execute", autospec=True, side_effect=execute):
+            yield commands
+
+    def test_mapped(self, host: connector.HostConnectors, commands: list[tuple[str, ...]]) -> None:
+        found = host.connect("RBD", self.DATA)
+        assert (found["path"], found["type"]) == ("/dev/rbd/volumes/volume-1", "block")
+        assert commands == [
+            ("which", "rbd"),
+            ("rbd", "map", "volume-1", "--pool", "volumes", *self.WHO),
+        ]
+
+    def test_mapped_already(
+        self, host: connector.HostConnectors, commands: list[tuple[str, ...]]
+    ) -> None:
+        with (
+            mock.patch.object(rbd.os.path, "islink", autospec=True, return_value=True),
+            mock.patch.object(rbd.os.path, "exists", autospec=True, return_value=True),
+        ):
+            found = host.connect("RBD", self.DATA)
+        assert found["path"] == "/dev/rbd/volumes/volume-1"
+        assert commands == [("which", "rbd")]
+
+    def test_unmapped(
+        self, host: connector.HostConnectors, commands: list[tuple[str, ...]]
+    ) -> None:
+        host.disconnect("RBD", {**self.DATA, "device_path": "/dev/rbd/volumes/volume-1"})
+        assert commands[-1] == ("rbd", "unmap", "/dev/rbd0", *self.WHO)
 
 
 class TestProperties:

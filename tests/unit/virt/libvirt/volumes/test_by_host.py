@@ -1,5 +1,6 @@
 """Transports that connect the host by os-brick, or QEMU by a secret of libvirt."""
 
+import tempfile
 from unittest import mock
 
 import pytest
@@ -152,7 +153,7 @@ class TestIscsiByQemu:
 
 
 class TestRbd:
-    """S197, S209, S220, S221."""
+    """S197, S220."""
 
     def test_cinders_user_goes_before_ours(self, tmp_path):
         lab = Lab(tmp_path, libvirt__rbd_user="nova", libvirt__rbd_secret_uuid="other")
@@ -187,8 +188,26 @@ class TestRbd:
         assert (network.username, network.secret_uuid) == (None, None)
         lab.libvirt.has_secret.assert_not_called()
 
+    def test_without_os_brick_there_is_no_file_of_its(self, lab, tmp_path, monkeypatch):
+        """S210: QEMU is told where the image is; os-brick would write ``brickrbd_*``."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        lab.libvirt.has_secret.return_value = True
+        device = lab.device("rbd", RBD)
+        lab.connect(device)
+        lab.disconnect(device)
+        lab.host.connect.assert_not_called()
+        lab.host.disconnect.assert_not_called()
+        assert list(tmp_path.glob("brickrbd_*")) == []
+
+    def test_an_image_it_does_not_name(self, lab):
+        """S210: and nothing is begun."""
+        with pytest.raises(exceptions.InvalidVolume, match="name"):
+            lab.connect(lab.device("rbd", RBD | {"name": ""}))
+        lab.libvirt.keep_secret.assert_not_called()
+
     @pytest.mark.parametrize("said_by", ["option", "cinder"])
     def test_mapped_by_the_kernel(self, tmp_path, said_by):
+        """S221: for a QEMU without librbd."""
         options = {"libvirt__rbd_local_attach": True} if said_by == "option" else {}
         lab = Lab(tmp_path, **options)
         device = lab.device("rbd", RBD | {"do_local_attach": said_by == "cinder"})
@@ -203,7 +222,7 @@ class TestRbd:
 
 
 class TestNfs:
-    """S184: a share is mounted once, for all its volumes."""
+    """S184, S221: a share is mounted once, for all its volumes."""
 
     def test_a_file_below_the_mount(self, lab, tmp_path):
         path = tmp_path / "mnt" / "volume-1"

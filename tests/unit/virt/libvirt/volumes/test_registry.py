@@ -68,7 +68,17 @@ def test_boot_order(conf, boot_index, order):
     assert disk_of(conf, device).boot_order == order
 
 
+@pytest.mark.parametrize("kind", registry.KNOWN)
+def test_cinders_word_alone_decides(conf, kind):
+    """S21, S208: ``driver_volume_type``, not what the data look like."""
+    device = factories.volume_device("vdb")
+    device["connection_info"]["driver_volume_type"] = kind
+    found = transports_of(conf).of(device["connection_info"])
+    assert type(found) is registry.KNOWN[kind]
+
+
 def test_an_unknown_transport_is_named(conf):
+    """S21, S208."""
     device = factories.volume_device("vdb")
     device["connection_info"]["driver_volume_type"] = "floppynet"
     with pytest.raises(exceptions.InvalidVolume, match="floppynet"):
