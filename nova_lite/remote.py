@@ -151,13 +151,15 @@ class RemoteService:
     def _auth(self, ctxt: context.RequestContext) -> typing.Any:
         if self._options.auth_type == "none":
             return None
-        if not ctxt.auth_token:
-            return self._get_service_auth()
         from keystoneauth1 import service_token
         from keystoneauth1 import token_endpoint
 
-        user_auth = token_endpoint.Token(self.endpoint(ctxt), ctxt.auth_token)
-        return service_token.ServiceTokenAuthWrapper(user_auth, self._get_service_auth())
+        service_auth = user_auth = self._get_service_auth()
+        if ctxt.auth_token:
+            user_auth = token_endpoint.Token(self.endpoint(ctxt), ctxt.auth_token)
+        # Also beside our own: without a service token Cinder lets nobody, not even an
+        # administrator, delete the attachment of a volume in use (CVE-2023-2088).
+        return service_token.ServiceTokenAuthWrapper(user_auth, service_auth)
 
     def _get_service_auth(self) -> typing.Any:
         if self._service_auth is None:

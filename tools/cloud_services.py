@@ -112,6 +112,7 @@ class Keystone(CloudService):
             "database": {"connection": self.database_url("keystone")},
             "token": {"provider": "fernet"},
             "fernet_tokens": {"key_repository": self.home / "fernet-keys"},
+            "fernet_receipts": {"key_repository": self.home / "fernet-keys"},
             "credential": {"key_repository": self.home / "credential-keys"},
             "cache": {
                 "enabled": True,

@@ -27,7 +27,7 @@ def test_a_running_server_is_copied(
     wrote = lab.guest(server).payload("root").wrote
     image = create_image(cloud, lab, server, "copy")
     shown = cloud.connection().image.get_image(image)
-    assert (shown.disk_format, shown.properties.get("instance_uuid")) == ("raw", server)
+    assert (shown.disk_format, shown.instance_uuid) == ("raw", server)
     assert lab.server(server)["status"] == "ACTIVE"
     assert "upload_image" not in lab.events(server, "createImage")
     lab.delete(server)

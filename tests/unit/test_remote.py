@@ -91,9 +91,13 @@ def test_a_user_call_carries_both_tokens(cloud: Cloud) -> None:
 
 
 def test_recovery_uses_the_service_user(cloud: Cloud) -> None:
+    """CVE-2023-2088: and says that it is a service. An administrator's token alone may
+    not delete the attachment of a volume in use, so a detach could not be finished."""
     body = service_of(cloud).request(context.admin_context(), "GET", "/volumes").json()
     assert body == {"path": "/from-service-catalog/volumes"}
     assert cloud.seen[0]["HTTP_X_AUTH_TOKEN"] == "service-token"
+    assert cloud.seen[0]["HTTP_X_SERVICE_TOKEN"] == "service-token"
+    assert cloud.tokens_issued == 1
 
 
 def test_interfaces_are_tried_in_order(cloud: Cloud) -> None:
