@@ -40,8 +40,8 @@ def actions(world: pipeline.World, server_id: str) -> dict[str, set[str]]:
 
 
 def test_the_storage_operations_and_their_calls(one_host: pipeline.World) -> None:
-    """S2, S3, S25, S211: create, attach, detach, snapshot and create from the snapshot each
-    end with an action on record, and Cinder is told this and no more."""
+    """S2, S3, S25: create, attach, detach, snapshot and create from the snapshot each end
+    with an action on record, and Cinder is told this and no more."""
     root, data = one_host.volume(), one_host.volume()
     orders(one_host)
 

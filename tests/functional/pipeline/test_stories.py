@@ -8,6 +8,7 @@ from tests.functional.pipeline import scenarios
 
 @pytest.mark.parametrize("story", scenarios.STORIES)
 def test_the_calls_of_a_story(one_host: pipeline.World, story: str) -> None:
+    """S211: in this order; a detach takes back connect and plug from the last to the first."""
     scene = scenarios.STORIES[story](one_host)
     scenarios.forget_calls(one_host)
     scene.act()
