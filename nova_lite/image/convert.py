@@ -6,6 +6,7 @@ CVE-2026-24708). Every process has limits on memory, CPU and time.
 """
 
 import json
+import logging
 import pathlib
 import subprocess
 import typing
@@ -14,10 +15,16 @@ from oslo_config import cfg
 
 from nova_lite import exceptions
 
+LOG = logging.getLogger(__name__)
+
 CLUSTER_SIZE_BYTES = 65536
+LUKS_ATTEMPTS = 10
 
 _MIB = 2**20
 _LUKS_KEY = ("--object", "secret,id=key,file=/dev/stdin")
+_IMPRECISE = "accurate CPU usage"
+"""What qemu-img says when it could not measure how fast a key is stretched here, since
+the kernel counts a thread's time in ticks: chance, which the next attempt may not have."""
 _QEMU_NAMES = {"vhd": "vpc"}
 """Glance's names of formats that qemu-img calls otherwise."""
 
@@ -57,12 +64,19 @@ class QemuImg:
     def create_luks(self, path: pathlib.Path, size_bytes: int, passphrase: bytes) -> None:
         """Make a LUKS file that holds ``size_bytes``. What is read of it before it is
         written is noise."""
-        self._run(
-            *("create", "-q", "-f", "luks", *_LUKS_KEY),
-            # The passphrase is a random key: stretching it would add nothing.
-            *("-o", "key-secret=key,iter-time=10", str(path), str(size_bytes)),
-            stdin=passphrase,
-        )
+        for attempt in range(1, LUKS_ATTEMPTS + 1):
+            try:
+                self._run(
+                    *("create", "-q", "-f", "luks", *_LUKS_KEY),
+                    # The passphrase is a random key: stretching it would add nothing.
+                    *("-o", "key-secret=key,iter-time=10", str(path), str(size_bytes)),
+                    stdin=passphrase,
+                )
+                return
+            except exceptions.DiskToolFailed as error:
+                if _IMPRECISE not in error.message or attempt == LUKS_ATTEMPTS:
+                    raise
+                LOG.info("%s is tried again, attempt %d: %s", path, attempt, error.message)
 
     def convert_to_luks(
         self, source: pathlib.Path, source_format: str, target: pathlib.Path, passphrase: bytes

@@ -255,6 +255,20 @@ class Lab:
         assert answer.status == 202, answer
         return self.until(answer.body["volume"]["id"], "available")
 
+    def encrypted_volume(self, name: str, attempts: int = 5) -> str:
+        """Make an empty encrypted volume. Cinder runs qemu-img, which now and then cannot
+        measure how fast a key is stretched ("Unable to get accurate CPU usage"): chance,
+        and then the volume is in error."""
+        for _ in range(attempts):
+            body = {"volume": {"name": name, "size": 1, "volume_type": "luks"}}
+            answer = self.block_storage("POST", "/volumes", body)
+            assert answer.status == 202, answer
+            volume_id = str(answer.body["volume"]["id"])
+            if self.until_settled(volume_id) == "available":
+                return volume_id
+            self.drop(volume_id)
+        raise AssertionError(f"Cinder made no encrypted volume in {attempts} attempts")
+
     def facts(self, volume_id: str) -> Body:
         """A volume as Cinder shows it."""
         answer = self.block_storage("GET", f"/volumes/{volume_id}")

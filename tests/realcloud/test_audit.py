@@ -15,7 +15,7 @@ def test_a_healthy_server_has_no_drift(
     """D16, D31: with disks of every kind, an audit finds nothing and the trace of the server
     marks nothing; it tells parents in Ceph and who has a disk open. A volume that somebody
     took out of the guest's definition is found, and put back by the repair."""
-    volume, encrypted = lab.volume("plain"), lab.volume("encrypted", volume_type="luks")
+    volume, encrypted = lab.volume("plain"), lab.encrypted_volume("encrypted")
     server = lab.boot(
         "audited",
         image=guest_images.raw,

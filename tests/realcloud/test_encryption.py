@@ -23,7 +23,7 @@ def test_an_encrypted_volume_is_only_plain_in_the_guest(
     time; what is in Ceph is LUKS and has nothing readable in it; when it is detached no
     secret stays in libvirt."""
     left = lab.boot("left", image=guest_images.raw)
-    volume, plain = lab.volume("secret", volume_type="luks"), lab.volume("plain")
+    volume, plain = lab.encrypted_volume("secret"), lab.volume("plain")
     _blank(cloud, volume, tmp_path)
     secrets_before = clouds.virsh("secret-list").count("\n")
     lab.attach(left, volume)

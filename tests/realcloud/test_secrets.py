@@ -18,7 +18,7 @@ def test_nobody_tells_a_secret(
     watched = canaries.Canaries(cloud)
     watched.add("password of the server", ADMIN_PASSWORD)
     with canaries.Messages(cloud) as messages:
-        encrypted = lab.volume("encrypted", volume_type="luks")
+        encrypted = lab.encrypted_volume("encrypted")
         server = lab.boot(
             "guarded",
             image=guest_images.raw,

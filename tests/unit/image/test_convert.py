@@ -63,6 +63,34 @@ def test_a_comma_in_a_path_ends_no_option(tmp_path, commands):
     assert f"backing_file={tmp_path}/a,,size=1," in argv[argv.index("-o") + 1]
 
 
+@pytest.mark.parametrize(
+    ("said", "failures", "runs"),
+    [
+        ("Unable to get accurate CPU usage", 2, 3),
+        ("Unable to get accurate CPU usage", 99, convert.LUKS_ATTEMPTS),
+        ("No space left on device", 99, 1),
+    ],
+)
+def test_a_luks_file_that_fails_by_chance_is_tried_again(
+    tmp_path, monkeypatch, said, failures, runs
+):
+    seen = []
+
+    def execute(*argv, prlimit, timeout, on_completion, process_input):
+        seen.append(argv)
+        if len(seen) <= failures:
+            raise processutils.ProcessExecutionError(stderr=f"qemu-img: disk: {said}", exit_code=1)
+        return "", ""
+
+    monkeypatch.setattr(processutils, "execute", execute)
+    if failures < runs:
+        make(tmp_path).create_luks(tmp_path / "disk", hostile.MIB, b"passphrase")
+    else:
+        with pytest.raises(exceptions.DiskToolFailed, match=said):
+            make(tmp_path).create_luks(tmp_path / "disk", hostile.MIB, b"passphrase")
+    assert len(seen) == runs
+
+
 @needs_qemu_img
 def test_a_failure_says_what_qemu_img_said(tmp_path):
     with pytest.raises(exceptions.DiskToolFailed, match="No such file"):
