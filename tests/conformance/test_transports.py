@@ -59,7 +59,7 @@ def virsh(*arguments):
 
 
 def secrets():
-    return set(re.findall(r"^ *([0-9a-f-]{36})", virsh("secret-list"), re.MULTILINE))
+    return set(re.findall(r"^ *([0-9a-f]{8}-[0-9a-f-]{27}) ", virsh("secret-list"), re.MULTILINE))
 
 
 def command_lines():
