@@ -15,7 +15,9 @@ import uuid
 import pytest
 
 from nova_lite import concurrency
+from nova_lite import conf as conf_module
 from nova_lite import exceptions
+from nova_lite.image import convert
 from nova_lite.volume import keys
 from tests.conformance import conftest
 from tests.conformance import test_guest_system
@@ -244,16 +246,9 @@ def make_luks(path, size_mib):
     zeros = path.with_name("zeros")
     with zeros.open("wb") as file:
         file.truncate(size_mib * 2**20)
-    subprocess.run(
-        [
-            *("qemu-img", "convert", "-f", "raw", "-O", "luks", "-S", "0"),
-            *("--object", "secret,id=key,file=/dev/stdin"),
-            *("-o", "key-secret=key,iter-time=10", str(zeros), str(path)),
-        ],
-        input=PASSPHRASE,
-        check=True,
-        timeout=60,
-    )
+    qemu_img = convert.QemuImg(conf_module.new(files=[]))
+    qemu_img.create_luks(path, size_mib * 2**20, PASSPHRASE)
+    qemu_img.convert_to_luks(zeros, "raw", path, PASSPHRASE)
 
 
 def assert_is_ciphertext(path):
