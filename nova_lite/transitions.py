@@ -53,9 +53,9 @@ class Transition:
     """What the API calls the action, if it is not its own name."""
     steps: tuple[str, ...] = ()
     """The steps of an action that always has the same ones, in order: how far it is."""
-    rereads_device: bool = False
-    """Whether the volume it is about may have changed since it was sent: the host
-    is given the device anew when it begins."""
+    rereads_devices: bool = False
+    """Whether the volume it is about, or any if it is about none, may have changed
+    since it was sent: the host is given the devices anew when it begins."""
 
     @property
     def name(self) -> str:
@@ -153,7 +153,7 @@ DETACH_VOLUME = Transition(
     failure=None,
     restart=Restart.RESUME,
     steps=("unplug", "release_volume"),
-    rereads_device=True,
+    rereads_devices=True,
 )
 
 # Cinder has made an attached volume larger and says so, whatever the server does
@@ -167,7 +167,7 @@ EXTEND_VOLUME = Transition(
     failure=None,
     restart=Restart.RESUME,
     steps=("read_volume", "extend_disk"),
-    rereads_device=True,
+    rereads_devices=True,
 )
 
 # Cinder moves a volume to another back end: the guest's disk is copied to a new
@@ -189,7 +189,7 @@ SWAP_VOLUME = Transition(
         "release_volume",
         "complete_migration",
     ),
-    rereads_device=True,
+    rereads_devices=True,
 )
 
 # The guest is asked, then made, to shut down; its definition stays. One that is
@@ -204,7 +204,8 @@ STOP = Transition(
     restart=Restart.RESUME,
 )
 
-# One that runs already is success.
+# One that runs already is success. A volume may have been detached while it waited
+# for its turn, and be another server's by now.
 START = Transition(
     "start",
     vm_states=frozenset({VmState.STOPPED}),
@@ -213,6 +214,7 @@ START = Transition(
     success=VmState.ACTIVE,
     failure=None,
     restart=Restart.RESUME,
+    rereads_devices=True,
 )
 
 # The local root disk becomes an image. Half an image is none: it is deleted.

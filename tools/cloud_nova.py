@@ -224,11 +224,11 @@ class NovaCompute(NovaDaemon):
         return f"{done}; {len(guests)} guests switched off" if guests else done
 
     def purge(self) -> str:
-        """Also switch off and undefine its guests."""
-        self.halt()
+        """Also undefine its guests, which are off then."""
+        done = super().purge()
         for uuid in self._guests("list", "--all"):
             virsh("undefine", uuid, "--nvram")
-        return super().purge()
+        return done
 
     def _guests(self, *words: str) -> list[str]:
         """UUIDs of domains with a file in this cloud's state directory."""

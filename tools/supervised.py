@@ -250,7 +250,7 @@ class Service(abc.ABC):
 
     def purge(self) -> str:
         """Stop, and remove the data; the log stays."""
-        done = self.stop()
+        done = self.halt()
         for directory in (self.home, pathlib.Path(self.facts.get("data", self.home))):
             shutil.rmtree(directory, ignore_errors=True)
         self.work.forget(self.name)

@@ -37,8 +37,8 @@ class Updates:
     ) -> list[objects.BlockDeviceMapping] | None:
         """The first message of a ticket gets through, all others do not.
 
-        :returns: the device the operation is about as it is now (none if it is gone),
-            or None if what was sent cannot have changed.
+        :returns: the devices the operation is about as they are now (none if its volume
+            is gone), or None if what was sent cannot have changed.
         """
         return self._database.cell.transact(_begin, operation, task_state)
 
@@ -147,11 +147,12 @@ def _begin(
     connection: session.Connection, operation: objects.Operation, task_state: str | None
 ) -> list[objects.BlockDeviceMapping] | None:
     operations.begin(connection, operation, task_state)
-    if not transitions.TABLE[operation.action].rereads_device:
+    if not transitions.TABLE[operation.action].rereads_devices:
         return None
-    device = block_devices.get_by_volume(
-        connection, operation.instance_uuid, operation.arguments["volume_id"]
-    )
+    volume_id = operation.arguments.get("volume_id")
+    if volume_id is None:
+        return block_devices.list_for_instance(connection, operation.instance_uuid)
+    device = block_devices.get_by_volume(connection, operation.instance_uuid, volume_id)
     return [] if device is None else [device]
 
 

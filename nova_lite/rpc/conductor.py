@@ -78,8 +78,8 @@ class ConductorClient(transport.Client):
     ) -> list[objects.BlockDeviceMapping] | None:
         """A host is about to start an operation it was sent.
 
-        :returns: for operations on a volume that may have changed since they were
-            sent, the device as it is now; an empty list if it is gone.
+        :returns: for operations on volumes that may have changed since they were sent,
+            the devices as they are now; an empty list if their one volume is gone.
         :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
         """
         return self._call(ctxt, "begin_operation", operation=operation, task_state=task_state)

@@ -115,5 +115,20 @@ def test_volumes_of_a_stopped_server(one_host: pipeline.World) -> None:
     one_host.check([kept, gone])
 
 
+def test_a_start_that_was_asked_for_during_a_detach(one_host: pipeline.World) -> None:
+    """The start waits for its turn, and by then the volume is nobody's, or another's."""
+    server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
+    one_host.stop(server_id)
+    attached(one_host, server_id, volume_id)
+    one_host.hosts["a"].faults.on_call(
+        "conductor.finish_operation",
+        lambda *_a, **_k: one_host.act(server_id, "os-start"),
+        times=1,
+    )
+    one_host.detach(server_id, volume_id)
+    one_host.wait(lambda: one_host.settled(server_id)["status"] == "ACTIVE", "the start")
+    one_host.check([volume_id])
+
+
 def _two(world: pipeline.World) -> tuple[str, str]:
     return world.volume(), world.volume()
