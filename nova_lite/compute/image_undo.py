@@ -1,14 +1,10 @@
-"""What becomes of an image of a server whose maker died: whole, it stays; if not,
-it goes, with everything that was made for it."""
+"""What becomes of an image of a server whose maker died on this host."""
 
 from nova_lite import context
-from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import transitions
 from nova_lite.compute import host as compute_host
-from nova_lite.volume import snapshots
-
-ACTIONS = (transitions.CREATE_IMAGE.action, transitions.SNAPSHOT_VOLUMES.action)
+from nova_lite.image import unfinished
 
 
 def roll_back(
@@ -24,12 +20,8 @@ def roll_back(
     if on_host:
         # First, for it may still be copying.
         host.driver.snapshots.discard(operation.instance_uuid, image_id)
-    if _is_whole(host, ctxt, image_id):
+    if unfinished.remove_unless_whole(ctxt, host.glance, host.cinder, operation):
         return objects.Outcome(succeeded=True)
-    # The snapshots while their image still says that there was something.
-    if not on_host:
-        snapshots.remove_all(ctxt, host.cinder, image_id)
-    host.glance.delete_image(ctxt, image_id)
     if on_host:
         host.driver.snapshots.unpublish(operation.instance_uuid, image_id)
         # What the published was cloned from.
@@ -38,10 +30,3 @@ def roll_back(
         succeeded=False,
         message=f"No image {image_id}: the compute service was restarted in the middle of it",
     )
-
-
-def _is_whole(host: compute_host.ComputeHost, ctxt: context.RequestContext, image_id: str) -> bool:
-    try:
-        return bool(host.glance.get_image(ctxt, image_id).status == "active")
-    except exceptions.ImageNotFound:
-        return False

@@ -23,6 +23,7 @@ from nova_lite.compute import image_undo
 from nova_lite.compute import task as compute_task
 from nova_lite.compute import writeahead
 from nova_lite.compute.operations import swap_volume
+from nova_lite.image import unfinished
 from nova_lite.volume import host_side
 from nova_lite.volume import removal
 from nova_lite.volume import swapping
@@ -273,9 +274,11 @@ class Recovery:
         outcome = objects.Outcome(succeeded=False, message=message)
         if item.devices and swap_volume.is_past_return(self._host, operation, item.devices[0]):
             return self._host.conductor.resume_operation(ctxt, operation)
-        for device in item.devices:
-            swap_volume.roll_back(self._host, ctxt, operation, device)
-            outcome.changed_devices = [device]
+        if item.devices:
+            swap_volume.roll_back(self._host, ctxt, operation, item.devices[0])
+            outcome.changed_devices = item.devices[:1]
+        else:
+            swapping.call_off(ctxt, self._host.cinder, operation, None)
         compute_task.insist(self._host.conductor.finish_operation, ctxt, operation, outcome)
         return None
 
@@ -292,7 +295,7 @@ class Recovery:
         driver, instance_uuid = self._host.driver, item.instance.uuid
         if item.operation.action == transitions.ATTACH_VOLUME.action:
             self._unplug(item)
-        if item.operation.action in image_undo.ACTIONS:
+        if item.operation.action in unfinished.ACTIONS:
             image_undo.roll_back(self._host, ctxt, item.operation)
         if item.operation.action != transitions.CREATE.action:
             return

@@ -10,6 +10,8 @@ from nova_lite.conductor import updates
 from nova_lite.db import session
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import operations
+from nova_lite.image import glance
+from nova_lite.image import unfinished
 from nova_lite.volume import cinder
 from nova_lite.volume import removal
 
@@ -29,11 +31,13 @@ class Deleter:
         host: str,
         database: session.Database,
         client: cinder.CinderClient,
+        images: glance.GlanceClient,
         writer: updates.Updates,
     ) -> None:
         self._host = host
         self._database = database
         self._cinder = client
+        self._glance = images
         self._updates = writer
 
     def delete(self, ctxt: context.RequestContext, operation: objects.Operation) -> None:
@@ -52,9 +56,11 @@ class Deleter:
         )
         with self._database.cell.read() as connection:
             devices = block_devices.list_for_instance(connection, operation.instance_uuid)
-        left = removal.release_all(ctxt, self._cinder, devices, None)
-        if any(device.is_volume for device in devices):
-            left += self._release_strays(ctxt, operation.instance_uuid, devices)
+        superseded = operation.superseded
+        left = removal.release_all(ctxt, self._cinder, devices, None, superseded)
+        if superseded or any(device.is_volume for device in devices):
+            left += self._release_strays(ctxt, operation, devices)
+        left += self._remove_images(ctxt, superseded)
         if left and arguments["tries"] < MAX_TRIES:
             LOG.warning(
                 "Delete of %s is tried again later: %s", operation.instance_uuid, "; ".join(left)
@@ -67,11 +73,26 @@ class Deleter:
     def _release_strays(
         self,
         ctxt: context.RequestContext,
-        instance_uuid: str,
+        operation: objects.Operation,
         devices: list[objects.BlockDeviceMapping],
     ) -> list[str]:
         try:
-            removal.release_strays(ctxt, self._cinder, instance_uuid, devices)
+            removal.release_strays(
+                ctxt, self._cinder, operation.instance_uuid, devices, operation.superseded
+            )
         except exceptions.NovaLiteError as error:
             return [f"attachments: {error.message}"]
         return []
+
+    def _remove_images(
+        self, ctxt: context.RequestContext, superseded: list[objects.Operation]
+    ) -> list[str]:
+        left = []
+        for operation in superseded:
+            if operation.action not in unfinished.ACTIONS:
+                continue
+            try:
+                unfinished.remove_unless_whole(ctxt, self._glance, self._cinder, operation)
+            except exceptions.NovaLiteError as error:
+                left.append(f"image {operation.arguments['image_id']}: {error.message}")
+        return left

@@ -28,6 +28,7 @@ from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
 from nova_lite.db.queries import services
 from nova_lite.image import glance
+from nova_lite.image import unfinished
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
 
@@ -220,7 +221,7 @@ class Reaper:
             self._compute.stop_instance(ctxt, host, instance, operation)
         elif operation.action == transitions.START.action:
             self._compute.start_instance(ctxt, host, instance, operation, devices)
-        elif operation.action in abandon.IMAGE_ACTIONS:
+        elif operation.action in unfinished.ACTIONS:
             self._compute.create_image(ctxt, host, instance, operation, devices)
         else:
             send = {

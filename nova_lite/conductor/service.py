@@ -39,9 +39,9 @@ class ConductorService:
         builder = build.Builder(
             conf, database, ledger, scheduler_rpc.SchedulerClient(bus), compute
         )
-        deleter = delete.Deleter(conf.host, database, client, writer)
-        self.manager = manager.ConductorManager(builder, deleter, writer)
         images = glance.GlanceClient(conf)
+        deleter = delete.Deleter(conf.host, database, client, images, writer)
+        self.manager = manager.ConductorManager(builder, deleter, writer)
         self.reaper = reaper.Reaper(
             conf, database, builder, deleter, writer, compute, client, images
         )

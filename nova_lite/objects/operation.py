@@ -54,3 +54,12 @@ class Operation(wire.WireObject):
         "arguments": wire.JsonField(default={}),
         "steps": fields.ListOfObjectsField("Step", default=[]),
     }
+
+    @property
+    def superseded(self) -> list["Operation"]:
+        """What was under way when a delete took the server, action and arguments only:
+        whoever deletes ends it where others wait for its end."""
+        return [
+            Operation(instance_uuid=self.instance_uuid, **stopped)
+            for stopped in self.arguments.get("superseded", [])
+        ]

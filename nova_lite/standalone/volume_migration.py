@@ -97,19 +97,24 @@ class Migration:
         self._volumes.save("volume", new)
         files = self._volumes.files
         path = self._volumes.path("volume", new["id"])
-        uses = self._volumes.attachments_of(volume["id"])
+        uses = self._volumes.live_attachments_of(volume["id"])
+        accepted = False
         try:
             if uses:
                 files.create_blank(path, new["size"])
                 self._volumes.settle("volume", new["id"], {"status": "available"})
                 for use in uses:
                     self._compute.swap(volume, use["instance"], new["id"])
+                    accepted = True
                 return
             files.copy(self._volumes.path("volume", volume["id"]), path, new["size"])
             self._volumes.settle("volume", new["id"], {"status": "available"})
             self.complete(identity, volume["id"], {"new_volume": new["id"]})
         except (requests.RequestException, volume_files.Unusable, OSError) as problem:
             LOG.warning("Volume %s was not moved to %s: %s", volume["id"], host, problem)
+            if accepted:
+                # A guest may be on the new one by now: it is for that server to say.
+                return
             with self._volumes.records.transaction():
                 now = self._volumes.records.get("volume", volume["id"])
                 if now is not None and volume_records.is_migrating(now):

@@ -6,9 +6,11 @@ import logging
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
+from nova_lite import transitions
 from nova_lite.volume import cinder
 from nova_lite.volume import creation
 from nova_lite.volume import flow
+from nova_lite.volume import growing
 from nova_lite.volume import host_side
 from nova_lite.volume import swapping
 
@@ -20,6 +22,7 @@ def release_all(
     client: cinder.CinderClient,
     devices: collections.abc.Iterable[objects.BlockDeviceMapping],
     volumes: host_side.HostVolumes | None,
+    superseded: collections.abc.Sequence[objects.Operation] = (),
 ) -> list[str]:
     """Release every volume, and delete those that go with their server.
 
@@ -27,6 +30,7 @@ def release_all(
 
     :param volumes: this host's side, which is disconnected first; None where
         no host is involved.
+    :param superseded: what was being done to the server.
     :returns: a line for each volume that is left behind in some way.
     """
     left = []
@@ -35,7 +39,7 @@ def release_all(
             continue
         try:
             if device.volume_id:
-                release(ctxt, client, device, volumes)
+                release(ctxt, client, device, volumes, superseded=superseded)
             else:
                 _delete_unknown(ctxt, client, device)
         except exceptions.NovaLiteError as error:
@@ -67,6 +71,7 @@ def release(
     *,
     keep: bool = False,
     instance_host: str | None = None,
+    superseded: collections.abc.Sequence[objects.Operation] = (),
 ) -> None:
     """Disconnect, release and, where asked for, delete one volume, and release the
     other one if they were being swapped. What is gone already is success.
@@ -74,6 +79,8 @@ def release(
     :param keep: do not delete it whatever the device says: the server never
         had it.
     :param instance_host: the server's host, where that may be another one than this.
+    :param superseded: what was being done to the server. Cinder hears the end of an
+        extend or a migration of the volume, which it would wait for for ever.
     :raises nova_lite.exceptions.NovaLiteError: Cinder or the host refuses.
     """
     way = flow.flow_for(ctxt, device, client, volumes, instance_host=instance_host)
@@ -81,12 +88,33 @@ def release(
     if other is not None:
         release_by(way, ctxt, other, disconnect=volumes is not None)
         swapping.forget(device)
+    for operation in superseded:
+        # While it is attached: Cinder goes back to the status that it had before.
+        if operation.arguments.get("volume_id") == device.volume_id:
+            _end(ctxt, client, operation, device)
     release_by(way, ctxt, device, disconnect=volumes is not None)
     if device.delete_on_termination and not keep:
         try:
             client.delete_volume(ctxt, device.volume_id)
         except exceptions.VolumeNotFound:
             LOG.info("Volume %s is gone already", device.volume_id)
+
+
+def _end(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    operation: objects.Operation,
+    device: objects.BlockDeviceMapping | None,
+) -> None:
+    """Tell Cinder that what it waits for is over."""
+    if operation.action == transitions.EXTEND_VOLUME.action:
+        growing.tell_failure(ctxt, client, operation.arguments["volume_id"])
+    elif operation.action == transitions.SWAP_VOLUME.action:
+        if device is not None and swapping.is_on_new_side(operation, device):
+            # What the guest wrote last is on the new volume.
+            swapping.tell_success(ctxt, client, operation)
+        else:
+            swapping.call_off(ctxt, client, operation, None)
 
 
 def release_by(
@@ -112,13 +140,20 @@ def release_strays(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
     instance_uuid: str,
-    devices: collections.abc.Iterable[objects.BlockDeviceMapping],
+    devices: collections.abc.Sequence[objects.BlockDeviceMapping],
+    superseded: collections.abc.Sequence[objects.Operation] = (),
 ) -> None:
     """Delete attachments of a server that none of its devices knows of: a
     process died, or an answer was lost, before their id was written down.
 
+    :param superseded: what was being done to the server; what was to be done with
+        volumes that it has no more, is called off.
     :raises nova_lite.exceptions.NovaLiteError: Cinder refuses.
     """
+    volume_ids = {device.volume_id for device in devices}
+    for operation in superseded:
+        if operation.arguments.get("volume_id") not in volume_ids:
+            _end(ctxt, client, operation, None)
     known = {device.attachment_id for device in devices}
     for attachment in client.list_attachments(ctxt, instance_uuid):
         if attachment.instance_uuid == instance_uuid and attachment.id not in known:

@@ -6,12 +6,19 @@ so that whatever happens to the server meanwhile, who releases the device finds 
 """
 
 import json
+import logging
 
 from oslo_utils import uuidutils
 
+from nova_lite import context
+from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
+from nova_lite.volume import cinder
+from nova_lite.volume import flow
 from nova_lite.volume import host_side
+
+LOG = logging.getLogger(__name__)
 
 _KEY = "swap"
 
@@ -84,3 +91,66 @@ def forget(device: objects.BlockDeviceMapping) -> None:
     info = host_side.connection_info_of(device)
     if info is not None and info.pop(_KEY, None) is not None:
         device.connection_info = json.dumps(info)
+
+
+def is_on_new_side(operation: objects.Operation, device: objects.BlockDeviceMapping) -> bool:
+    """Whether the guest is on the new volume of a swap, and the device says so."""
+    return host_side.connection_id_of(device) == operation.arguments["new_volume_id"]
+
+
+def call_off(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    operation: objects.Operation,
+    device: objects.BlockDeviceMapping | None,
+) -> None:
+    """Give the new volume of a swap back, which no host is connected to (any more),
+    and have Cinder end its migration. Doing it twice is well.
+
+    :param device: on the old volume, which it keeps; None if that was detached.
+    :raises nova_lite.exceptions.NovaLiteError: Cinder cannot take it now.
+    """
+    arguments = operation.arguments
+    gone = objects.BlockDeviceMapping(instance_uuid=operation.instance_uuid)
+    other = stand_in(
+        device or gone, arguments["new_volume_id"], arguments.get("new_attachment_id")
+    )
+    flow.flow_for(ctxt, device or other, client).release(ctxt, other)
+    if device is not None:
+        client.roll_detaching(ctxt, device.volume_id)
+    tell_failure(ctxt, client, operation)
+
+
+def tell_failure(
+    ctxt: context.RequestContext, client: cinder.CinderClient, operation: objects.Operation
+) -> None:
+    """Have Cinder end the migration; if it has ended already, that is success.
+
+    :raises nova_lite.exceptions.NovaLiteError: Cinder cannot take it now.
+    """
+    _end_migration(ctxt, client, operation, failed=True)
+
+
+def tell_success(
+    ctxt: context.RequestContext, client: cinder.CinderClient, operation: objects.Operation
+) -> None:
+    """The guest was on the new volume last: have Cinder go on with that one's data.
+    If the migration has ended already, that is success.
+
+    :raises nova_lite.exceptions.NovaLiteError: Cinder cannot take it now.
+    """
+    _end_migration(ctxt, client, operation, failed=False)
+
+
+def _end_migration(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    operation: objects.Operation,
+    *,
+    failed: bool,
+) -> None:
+    old_id, new_id = operation.arguments["volume_id"], operation.arguments["new_volume_id"]
+    try:
+        client.complete_migration(ctxt, old_id, new_id, failed=failed)
+    except (exceptions.InvalidVolume, exceptions.VolumeNotFound) as error:
+        LOG.info("Cinder has ended the migration of %s itself: %s", old_id, error.message)

@@ -16,7 +16,6 @@ from nova_lite import transitions
 from nova_lite.api import request
 from nova_lite.api.servers import load
 from nova_lite.api.servers import placement
-from nova_lite.api.volume_attachments import busy
 from nova_lite.db.queries import operations
 from nova_lite.volume import flow
 from nova_lite.volume import swapping
@@ -40,25 +39,33 @@ def swap(
     transitions.SWAP_VOLUME.check(instance)
     old, new = _volumes(req, device, new_volume_id)
     _check_volumes(req, instance, old, new)
-    if device.phase != states.DevicePhase.COMPLETE or busy.with_volume(req, device):
-        raise exceptions.Conflict(
-            reason=f"Volume {old.id} is being attached to or detached from instance "
-            f"{instance.uuid}; try again when that is done."
-        )
+    if device.phase != states.DevicePhase.COMPLETE:
+        raise _is_busy(instance, old)
     host = placement.host_up(req, instance)
 
-    operation = req.database.cell.transact(
-        operations.start,
-        req.ctxt,
-        instance,
-        transitions.SWAP_VOLUME,
-        owner=OWNER,
-        step=operations.STEP_RESERVE,
-        arguments={"volume_id": old.id, "new_volume_id": new.id},
-    )
+    try:
+        operation = req.database.cell.transact(
+            operations.start,
+            req.ctxt,
+            instance,
+            transitions.SWAP_VOLUME,
+            owner=OWNER,
+            step=operations.STEP_RESERVE,
+            arguments={"volume_id": old.id, "new_volume_id": new.id},
+            alone=True,
+        )
+    except exceptions.OperationInProgress as error:
+        raise _is_busy(instance, old) from error
     operation = _reserve(req, operation, device, new, host)
     req.services.compute.swap_volume(req.ctxt.as_service(), host, instance, operation, device)
     return request.ACCEPTED
+
+
+def _is_busy(instance: objects.Instance, volume: "records.Volume") -> exceptions.Conflict:
+    return exceptions.Conflict(
+        reason=f"Volume {volume.id} is being attached to or detached from instance "
+        f"{instance.uuid}; try again when that is done."
+    )
 
 
 def _volumes(

@@ -1,16 +1,13 @@
 """Have a server see that Cinder has made one of its volumes larger."""
 
-import logging
-
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 from nova_lite.virt import sizes
+from nova_lite.volume import growing
 from nova_lite.volume import host_side
 from nova_lite.volume import records
-
-LOG = logging.getLogger(__name__)
 
 
 def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None:
@@ -25,6 +22,9 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
         more, or Cinder does not say its new size.
     """
     volume_id = task.operation.arguments["volume_id"]
+    task.undo.add(
+        "tell Cinder that it failed", growing.tell_failure, task.ctxt, host.cinder, volume_id
+    )
     if not task.devices:
         raise exceptions.InvalidVolume(
             reason=f"volume {volume_id} is not attached to instance {task.instance.uuid} any more"
@@ -32,18 +32,10 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     (device,) = task.devices
     with task.step("read_volume"):
         volume = host.cinder.get_volume(task.ctxt, volume_id)
-    if not volume.waits_for_extend:
-        _extend(host, task, device, volume)
-        return
-    try:
-        _extend(host, task, device, volume)
-    except exceptions.OperationSuperseded:
-        raise
-    except Exception:
-        _tell_failure(host, task, volume_id)
-        raise
-    with task.step("complete_extend"):
-        host.cinder.complete_extend(task.ctxt, volume_id, failed=False)
+    _extend(host, task, device, volume)
+    if volume.waits_for_extend:
+        with task.step("complete_extend"):
+            host.cinder.complete_extend(task.ctxt, volume_id, failed=False)
 
 
 def _extend(
@@ -64,12 +56,3 @@ def _extend(
             host.driver.volumes.extend(task.instance.uuid, info, size_gib * sizes.GIB)
         device.volume_size = size_gib
         task.save_device(device)
-
-
-def _tell_failure(
-    host: compute_host.ComputeHost, task: compute_task.InstanceTask, volume_id: str
-) -> None:
-    try:
-        host.cinder.complete_extend(task.ctxt, volume_id, failed=True)
-    except exceptions.NovaLiteError as error:
-        LOG.warning("Volume %s stays extending: %s", volume_id, error.message)

@@ -44,11 +44,14 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     """
     volume_id = task.operation.arguments["volume_id"]
     if not task.devices:
+        task.undo.add(
+            "call off the swap", swapping.call_off, task.ctxt, host.cinder, task.operation, None
+        )
         raise exceptions.InvalidVolume(
             reason=f"volume {volume_id} is not attached to instance {task.instance.uuid} any more"
         )
     (device,) = task.devices
-    if not _is_on_new_side(task.operation, device):
+    if not swapping.is_on_new_side(task.operation, device):
         target = swapping.other_of(device)
         if target is None or not _is_backed_by(host, device, target):
             target = _move(host, task, device)
@@ -72,7 +75,7 @@ def is_past_return(
     :raises nova_lite.exceptions.NovaLiteError: the hypervisor cannot be asked.
     """
     target = swapping.other_of(device)
-    return _is_on_new_side(operation, device) or (
+    return swapping.is_on_new_side(operation, device) or (
         target is not None and _is_backed_by(host, device, target)
     )
 
@@ -98,7 +101,7 @@ def roll_back(
     _release(host, ctxt, device, target)
     swapping.forget(device)
     host.cinder.roll_detaching(ctxt, device.volume_id)
-    _tell_failure(host, ctxt, operation)
+    swapping.tell_failure(ctxt, host.cinder, operation)
 
 
 def _move(
@@ -109,7 +112,9 @@ def _move(
     target = swapping.stand_in(
         device, arguments["new_volume_id"], arguments.get("new_attachment_id")
     )
-    task.undo.add("end Cinder's migration", _tell_failure, host, ctxt, task.operation)
+    task.undo.add(
+        "end Cinder's migration", swapping.tell_failure, ctxt, host.cinder, task.operation
+    )
     task.undo.add("tell Cinder that it stays", host.cinder.roll_detaching, ctxt, device.volume_id)
     task.undo.add("release the new volume", _give_back, host, task, device, target)
     with task.step("connect_volume"):
@@ -239,25 +244,6 @@ def _release(
     Cinder's to remove."""
     way = flow.flow_for(ctxt, device, host.cinder, host.driver.volumes)
     removal.release_by(way, ctxt, other, disconnect=True)
-
-
-def _tell_failure(
-    host: compute_host.ComputeHost,
-    ctxt: context.RequestContext,
-    operation: objects.Operation,
-) -> None:
-    """Have Cinder end the migration; if it has ended already, that is success."""
-    arguments = operation.arguments
-    old_id, new_id = arguments["volume_id"], arguments["new_volume_id"]
-    try:
-        host.cinder.complete_migration(ctxt, old_id, new_id, failed=True)
-    except (exceptions.InvalidVolume, exceptions.VolumeNotFound) as error:
-        LOG.info("Cinder has ended the migration of %s itself: %s", old_id, error.message)
-
-
-def _is_on_new_side(operation: objects.Operation, device: Device) -> bool:
-    """Whether the device was turned already, see :func:`_turn`."""
-    return host_side.connection_id_of(device) == operation.arguments["new_volume_id"]
 
 
 def _is_backed_by(host: compute_host.ComputeHost, device: Device, target: Device) -> bool:

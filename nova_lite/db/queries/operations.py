@@ -25,6 +25,14 @@ from nova_lite.db.queries import instances
 _actions = cell.instance_actions
 _events = cell.instance_actions_events
 
+_ALONE = frozenset(
+    transition.action
+    for transition in (
+        transitions.ATTACH_VOLUME,
+        transitions.DETACH_VOLUME,
+        transitions.SWAP_VOLUME,
+    )
+)
 _STORED_FIELDS = [name for name in objects.Operation.fields if name not in ("id", "steps")]
 
 STEP_RESERVE = "reserve"
@@ -44,13 +52,16 @@ def start(
     owner: str,
     step: str = STEP_CAST,
     arguments: dict[str, typing.Any] | None = None,
+    alone: bool = False,
 ) -> objects.Operation:
     """Open a journal entry and, if the action has a task state, take the
     server's task.
 
+    :param alone: nobody else may be at the volume in ``arguments``.
     :raises nova_lite.exceptions.InstanceInvalidState: the server's state does
         not allow the action, or changed since ``instance`` was read.
-    :raises nova_lite.exceptions.OperationInProgress: it is being deleted already.
+    :raises nova_lite.exceptions.OperationInProgress: it is being deleted already, or
+        somebody is at the volume.
     """
     transition.check(instance)
     is_delete = transition is transitions.DELETE
@@ -71,8 +82,14 @@ def start(
             attribute="state",
             state="changed meanwhile",
         )
+    if alone:
+        others = at_volume(connection, instance.uuid, operation.arguments["volume_id"])
+        for action in others:
+            raise exceptions.OperationInProgress(action=action, instance_uuid=instance.uuid)
     if is_delete:
-        _supersede_others(connection, instance.uuid)
+        superseded = _supersede_others(connection, instance.uuid)
+        if superseded:
+            operation.arguments = {**operation.arguments, "superseded": superseded}
     insert(connection, ctxt, [operation])
     return operation
 
@@ -308,6 +325,16 @@ def list_running(connection: session.Connection, instance_uuid: str) -> list[obj
     return [_from_row(row) for row in rows]
 
 
+def at_volume(connection: session.Connection, instance_uuid: str, volume_id: str) -> set[str]:
+    """The actions that are under way for a volume of a server and that exclude each
+    other; mostly none."""
+    return {
+        operation.action
+        for operation in list_running(connection, instance_uuid)
+        if operation.action in _ALONE and operation.arguments.get("volume_id") == volume_id
+    }
+
+
 def running(
     connection: session.Connection,
     *,
@@ -351,19 +378,25 @@ def _change(
         raise exceptions.OperationSuperseded(operation_id=operation.id)
 
 
-def _supersede_others(connection: session.Connection, instance_uuid: str) -> None:
-    connection.execute(
-        _actions.update()
-        .where(
-            _actions.c.instance_uuid == instance_uuid,
-            _actions.c.status == str(states.OperationStatus.RUNNING),
+def _supersede_others(
+    connection: session.Connection, instance_uuid: str
+) -> list[dict[str, typing.Any]]:
+    """Stop what is under way. Nobody adds to it: the server is taken already.
+
+    :returns: as :attr:`nova_lite.objects.Operation.superseded` has it.
+    """
+    others = list_running(connection, instance_uuid)
+    if others:
+        connection.execute(
+            _actions.update()
+            .where(_actions.c.operation_id.in_([other.id for other in others]))
+            .values(
+                status=str(states.OperationStatus.ERROR),
+                message="Stopped: the server was deleted.",
+                finished_at=timeutils.utcnow(),
+            )
         )
-        .values(
-            status=str(states.OperationStatus.ERROR),
-            message="Stopped: the server was deleted.",
-            finished_at=timeutils.utcnow(),
-        )
-    )
+    return [{"action": other.action, "arguments": other.arguments} for other in others]
 
 
 def _insert_steps(

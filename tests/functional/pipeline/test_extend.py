@@ -62,21 +62,11 @@ def test_a_guest_that_cannot_grow_is_an_error_of_the_action(one_host: pipeline.W
     one_host.check([volume_id])
 
 
-def wait_for_completion(world: pipeline.World, server_id: str, volume_id: str) -> None:
-    """A back end that has QEMU grow the file: Cinder says how large, and waits (3.71)."""
-    path = f"/volumes/{volume_id}"
-    world.cinder("POST", f"{path}/metadata", {"metadata": {"extend_new_size": "2"}})
-    world.cinder("POST", f"{path}/action", {"os-reset_status": {"status": "extending"}})
-    event = {"name": "volume-extended", "server_uuid": server_id, "tag": volume_id}
-    answer = world.nova("POST", "/os-server-external-events", {"events": [event]})
-    assert answer["events"][0]["code"] == 200
-    world.wait(world.is_quiet, "the extend")
-
-
 def test_a_waiting_cinder_hears_that_it_went_well(one_host: pipeline.World) -> None:
     server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
     one_host.attached(server_id, volume_id)
-    wait_for_completion(one_host, server_id, volume_id)
+    one_host.extend_by_guest(server_id, volume_id, 2)
+    one_host.wait(one_host.is_quiet, "the extend")
     assert told_sizes(one_host, server_id) == {volume_id: 2 * GIB}
     volume = one_host.cinder("GET", f"/volumes/{volume_id}")["volume"]
     assert (volume["status"], volume["size"]) == ("in-use", 2)
@@ -87,7 +77,8 @@ def test_a_waiting_cinder_hears_that_it_went_wrong(one_host: pipeline.World) -> 
     server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
     one_host.attached(server_id, volume_id)
     one_host.hosts["a"].faults.fail("volumes.extend", exceptions.HypervisorError(reason="no"))
-    wait_for_completion(one_host, server_id, volume_id)
+    one_host.extend_by_guest(server_id, volume_id, 2)
+    one_host.wait(one_host.is_quiet, "the extend")
     volume = one_host.cinder("GET", f"/volumes/{volume_id}")["volume"]
     assert (volume["status"], volume["size"]) == ("error_extending", 1)
 

@@ -83,9 +83,6 @@ class Clients:
         ).status_code
 
 
-@pytest.mark.xfail(
-    strict=False, reason="now and then the last swap is not over in 20 seconds: not understood yet"
-)
 @pytest.mark.parametrize("seed", range(4))
 def test_clients_without_manners(world: pipeline.World, seed: int) -> None:
     image = world.image()
