@@ -52,7 +52,6 @@ class Migration:
                 raise bad_request(f"Invalid volume: Volume {volume_id} is migrating already.")
             if volume.setdefault("host", volume_records.HOSTS[0]) == host:
                 raise bad_request("Destination host must be different than the current host.")
-            volume["previous_status"] = volume["status"]
             volume["migration_status"] = "migrating"
 
         volume = self._volumes.change(identity, volume_id, check)
@@ -122,7 +121,7 @@ class Migration:
 
     def _give_up(self, volume: store.Document, new: store.Document) -> None:
         volume["migration_status"] = "error"
-        volume["status"] = volume["previous_status"]
+        volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
         self._volumes.save("volume", volume)
         self._volumes.remove("volume", new["id"])
 
@@ -131,13 +130,14 @@ class Migration:
             volume[key], new[key] = new[key], volume[key]
         names = [document.get("name_id") or document["id"] for document in (volume, new)]
         volume["name_id"], new["name_id"] = names[1], names[0]
-        volume["status"] = volume["previous_status"]
-        volume["migration_status"] = "success"
-        self._volumes.save("volume", volume)
-        self._volumes.save("volume", new)
         for attachment in self._volumes.attachments_of(new["id"]):
             attachment["volume_id"] = volume["id"]
             self._volumes.save("attachment", attachment)
+        # A detach may have come between, so that what it was before counts no more.
+        volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
+        volume["migration_status"] = "success"
+        self._volumes.save("volume", volume)
+        self._volumes.save("volume", new)
         self._volumes.remove("volume", new["id"])
 
 

@@ -188,7 +188,6 @@ class VolumeStore:
             "error": None,
             "host": HOSTS[0],
             "name_id": None,
-            "previous_status": None,
             "migration_status": None,
             "created_at": now(),
             "updated_at": now(),
@@ -356,12 +355,12 @@ class VolumeStore:
         left = self.attachments_of(attachment["volume_id"])
         volume = self.records.get("volume", attachment["volume_id"])
         if volume is not None:
-            volume["status"] = _status_with(left)
+            volume["status"] = status_with(left)
             self.save("volume", volume)
         return left
 
 
-def _status_with(attachments: list[store.Document]) -> str:
+def status_with(attachments: list[store.Document]) -> str:
     """A volume's status by the attachments it has."""
     statuses = {attachment["status"] for attachment in attachments}
     for status, result in (
