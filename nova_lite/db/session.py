@@ -10,6 +10,7 @@ process.
 import collections.abc
 import contextlib
 import functools
+import random
 import sqlite3
 import time
 import typing
@@ -30,7 +31,9 @@ R = typing.TypeVar("R")
 
 PING_AFTER_IDLE_S = 5.0
 
-_DEADLOCK_ATTEMPTS = 5
+_DEADLOCK_ATTEMPTS = 10
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.5
 _SQLITE_TIMEOUT_S = 30
 _MYSQL_IN_TRANSACTION = 1
 # MariaDB's "Deadlock found"; PostgreSQL's deadlock_detected and
@@ -88,13 +91,17 @@ class Scope:
 
         ``function`` must do nothing but talk to the database.
         """
-        for _ in range(_DEADLOCK_ATTEMPTS - 1):
+        for attempt in range(_DEADLOCK_ATTEMPTS - 1):
             try:
                 with self.write() as connection:
                     return function(connection, *args, **kwargs)
             except exc.OperationalError as error:
                 if not _is_deadlock(error):
                     raise
+            # At once it would meet the same others again; by chance, so that two that
+            # met do not come back together.
+            longest_s = min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)
+            concurrency.sleep(random.uniform(0, longest_s))
         with self.write() as connection:
             return function(connection, *args, **kwargs)
 
