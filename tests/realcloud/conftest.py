@@ -50,6 +50,14 @@ def no_secret_told(cloud: clouds.Cloud) -> collections.abc.Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def nothing_left_of_it_all(cloud: clouds.Cloud) -> collections.abc.Iterator[None]:
+    """After all tests: the cloud is as it was before the first."""
+    traces = leftovers.Traces(cloud)
+    yield
+    traces.assert_nothing_left()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_drift(cloud: clouds.Cloud) -> collections.abc.Iterator[None]:
     """After all tests: nova_lite's own audit finds nothing."""
     yield

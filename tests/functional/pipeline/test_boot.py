@@ -6,6 +6,7 @@ import pytest
 
 from nova_lite import concurrency
 from nova_lite import exceptions
+from tests.fixtures import invariants
 from tests.fixtures import pipeline
 from tests.functional.pipeline.scenarios import forget_calls
 
@@ -293,5 +294,5 @@ def test_deleted_while_its_host_is_chosen(one_host: pipeline.World) -> None:
 
 
 def world_allocations(world: pipeline.World) -> list[tuple[str, str]]:
-    checker = pipeline.Checker(world)
+    checker = invariants.Checker(world)
     return [(row.consumer_uuid, checker.nodes[row.node_uuid]) for row in checker.held]

@@ -7,6 +7,7 @@ import requests
 from nova_lite import exceptions
 from nova_lite.db.queries import operations
 from tests.fixtures import pipeline
+from tests.fixtures import processes
 
 
 def made(world: pipeline.World, server_id: str) -> pipeline.Body:
@@ -179,7 +180,7 @@ def test_a_delete_does_not_wait_for_an_upload(one_host: pipeline.World) -> None:
     one_host.check()
 
 
-def _reports(host: pipeline.Host) -> int:
+def _reports(host: processes.Host) -> int:
     return list(host.faults.calls).count("conductor.report_operation")
 
 
