@@ -9,11 +9,14 @@ import pytest
 
 from nova_lite import exceptions
 from nova_lite.volume import host_side
+from nova_lite.volume import keys
 from tests.conformance import test_guest_system
+from tests.conformance import test_transports
 
 guest_image = test_guest_system.guest_image
 
 MIB = 2**20
+GIB_MIB = 1024
 
 
 def size_in_guest(lab, instance_uuid, serial):
@@ -154,6 +157,31 @@ class TestSwap:
         old, instance_uuid = data
         lab.driver.volumes.abandon_swap(instance_uuid, old["connection_info"])
         assert old["connection_info"]["serial"] in lab.serials(instance_uuid)
+
+
+def test_an_encrypted_disk_grows(libvirt_lab, guest_image):
+    """By what its volume grows; LUKS's header stays as large as it is."""
+    lab = libvirt_lab
+    booted = test_guest_system.Booted(lab, guest_image)
+    device = lab.volume("vdb", size_mib=1)
+    info = device["connection_info"]
+    info["data"]["encrypted"] = True
+    test_transports.make_luks(pathlib.Path(info["data"]["device_path"]), 8)
+    grow(device, GIB_MIB)
+    lab.driver.volumes.connect(
+        info, booted.uuid, keys.Encryption("luks", test_transports.PASSPHRASE)
+    )
+    lab.driver.volumes.plug(booted.uuid, device)
+    before = size_in_guest(lab, booted.uuid, info["serial"])
+    assert 0 < GIB_MIB * MIB - before < 32 * MIB
+    shown = f"vdb serial {info['serial'][: test_guest_system.VIRTIO_SERIAL_LENGTH]}"
+    booted.wait_for(f"disk-added {shown} size {before}")
+    for _ in range(2):  # twice is as good as once
+        grow(device, 2 * GIB_MIB)
+        lab.driver.volumes.extend(booted.uuid, info, 2 * GIB_MIB * MIB)
+        booted.wait_for(f"disk-resized {shown} size {before + GIB_MIB * MIB}")
+    path = pathlib.Path(info["data"]["device_path"])
+    assert path.stat().st_size == 2 * GIB_MIB * MIB
 
 
 def test_a_guests_system_sees_its_disk_grow_and_does_not_see_it_move(libvirt_lab, guest_image):

@@ -212,6 +212,11 @@ class Guest:
             reason = ended.get(libvirt.VIR_DOMAIN_JOB_ERRMSG) or "it was stopped"
             raise exceptions.HypervisorError(reason=f"the job on {self.uuid} failed: {reason}")
 
+    def disk_capacity(self, target: str) -> int:
+        """The size of a disk as the running guest has it, in bytes."""
+        capacity_bytes, _allocated, _physical = call(self._domain.blockInfo, target)
+        return int(capacity_bytes)
+
     def resize_disk(self, target: str, size_bytes: int) -> None:
         """Have the running guest see another size of a disk."""
         import libvirt

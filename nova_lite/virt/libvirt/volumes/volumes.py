@@ -11,6 +11,7 @@ from oslo_config import cfg
 from nova_lite import exceptions
 from nova_lite.virt import interface
 from nova_lite.virt import naming
+from nova_lite.virt import sizes
 from nova_lite.virt import volume_users
 from nova_lite.virt.libvirt import events
 from nova_lite.virt.libvirt import guest
@@ -149,11 +150,9 @@ class LibvirtVolumes(interface.VolumeOps):
         if disk is None:
             return
         if disk.luks_secret_uuid is not None:
-            # What QEMU is told is the size without LUKS's header, which nobody knows.
-            raise exceptions.UnsupportedByDriver(
-                capability="growing an encrypted disk of a running guest, which sees its new "
-                "size when it is stopped and started"
-            )
+            # The guest has what LUKS's header leaves, and QEMU adds that by itself. Volumes
+            # are of whole GiB, so what is missing to one now is the header.
+            size_bytes -= -found.disk_capacity(disk.target) % sizes.GIB
         found.resize_disk(disk.target, size_bytes)
 
     def swap(
