@@ -296,6 +296,14 @@ class Lab:
 
         return str(clouds.wait_for(settled, f"volume {volume_id} to settle", timeout_s))
 
+    def extend(self, volume_id: str, size_gib: int) -> None:
+        """Make a volume larger that a server has."""
+        body = {"os-extend": {"new_size": size_gib}}
+        answer = self.block_storage("POST", f"/volumes/{volume_id}/action", body)
+        assert answer.status == 202, answer
+        clouds.wait_for(lambda: self.facts(volume_id)["size"] == size_gib, "Cinder to extend it")
+        self.until(volume_id, "in-use")
+
     def drop(self, *volume_ids: str) -> None:
         """Delete volumes and wait until they are gone."""
         for volume_id in volume_ids:

@@ -25,13 +25,13 @@ def test_a_volume_grows_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, ser
     disk = guest.disk(volume)
     wrote = guest.payload(disk.name).wrote
     assert disk.size_bytes == GIB
-    _extend(lab, volume, 2)
+    lab.extend(volume, 2)
     (line,) = guest.wait(rf"disk-resized {disk.name} serial \S+ size (\d+)")
     assert int(line[1]) == 2 * GIB
     assert {e["result"] for e in lab.events(server, "extend_volume").values()} == {"Success"}
 
     lab.stop(server)
-    _extend(lab, volume, 3)
+    lab.extend(volume, 3)
     lab.start(server)
     guest = lab.guest(server)
     disk = guest.disk(volume)
@@ -46,14 +46,6 @@ def test_a_volume_grows_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, ser
     lab.delete(server)
     lab.until(volume, "available")
     lab.drop(volume)
-
-
-def _extend(lab: labs.Lab, volume_id: str, size_gib: int) -> None:
-    body = {"os-extend": {"new_size": size_gib}}
-    answer = lab.block_storage("POST", f"/volumes/{volume_id}/action", body)
-    assert answer.status == 202, answer
-    clouds.wait_for(lambda: lab.facts(volume_id)["size"] == size_gib, "Cinder to extend it")
-    lab.until(volume_id, "in-use")
 
 
 def test_a_volume_moves_under_its_server(cloud: clouds.Cloud, lab: labs.Lab, server: str) -> None:
