@@ -124,7 +124,7 @@ class ImageCache(interface.ImageOps):
         downloaded = durable.temporary_for(path)
         converted = durable.temporary_for(path)
         try:
-            download(ctxt, image_meta.id, str(downloaded))
+            download(ctxt, image_meta, str(downloaded))
             found = inspect.inspect(image_meta.id, downloaded, image_meta.disk_format)
             # Before the conversion, which would write that much.
             sizes.require_fits(image_meta.id, found.virtual_size_bytes, root_gib)

@@ -66,6 +66,8 @@ class GlanceClient:
             container_format=image.get("container_format"),
             size_bytes=image.get("size") or 0,
             checksum=image.get("checksum"),
+            hash_algorithm=image.get("os_hash_algo"),
+            hash_value=image.get("os_hash_value"),
             min_disk_gib=image.get("min_disk") or 0,
             min_ram_mib=image.get("min_ram") or 0,
             owner=image.get("owner"),
@@ -93,16 +95,18 @@ class GlanceClient:
             return []
         return _rbd_urls({"locations": response.json()})
 
-    def download(self, ctxt: context.RequestContext, image_id: str, path: str) -> None:
+    def download(self, ctxt: context.RequestContext, image: objects.ImageMeta, path: str) -> None:
         """Write an image's data to the file ``path``, verified.
 
         The file is complete and on disk when this returns, and not there if it
         raises.
 
+        :param image: what :meth:`get_image` said of it, however long ago: data of an
+            image never change.
         :raises nova_lite.exceptions.ImageUnacceptable: the data do not match the
             image's checksum, or it has none that may be trusted.
         """
-        image = self._show(ctxt, image_id)
+        image_id = str(image.id)
         digest, expected = self._verifier(image)
         response = self._request(ctxt, f"/v2/images/{image_id}/file", image_id, stream=True)
         try:
@@ -231,15 +235,14 @@ class GlanceClient:
         # Syncing a large image takes seconds, which the others must not wait.
         concurrency.in_native_thread(os.fsync, file.fileno())
 
-    def _verifier(self, image: dict[str, typing.Any]) -> tuple[typing.Any, str]:
+    def _verifier(self, image: objects.ImageMeta) -> tuple[typing.Any, str]:
         """A fresh hash object and the hex digest it must end with."""
-        algorithm = image.get("os_hash_algo")
-        if algorithm in HASH_ALGORITHMS and image.get("os_hash_value"):
-            return hashlib.new(str(algorithm)), str(image["os_hash_value"])
-        if self._conf.glance.allow_md5 and image.get("checksum"):
-            return hashlib.md5(usedforsecurity=False), str(image["checksum"])
+        if image.hash_algorithm in HASH_ALGORITHMS and image.hash_value:
+            return hashlib.new(image.hash_algorithm), image.hash_value
+        if self._conf.glance.allow_md5 and image.checksum:
+            return hashlib.md5(usedforsecurity=False), image.checksum
         raise exceptions.ImageUnacceptable(
-            image_id=image["id"], reason="it has no checksum that can be verified"
+            image_id=image.id, reason="it has no checksum that can be verified"
         )
 
     def _show(self, ctxt: context.RequestContext, image_id: str) -> dict[str, typing.Any]:

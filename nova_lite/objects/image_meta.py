@@ -14,7 +14,7 @@ class ImageMeta(wire.WireObject):
     user; those of other stores may hold passwords and never come here.
     """
 
-    VERSION = "1.1"
+    VERSION = "1.2"
     fields = {
         "id": fields.StringField(nullable=True),
         "name": fields.StringField(nullable=True),
@@ -22,7 +22,10 @@ class ImageMeta(wire.WireObject):
         "disk_format": fields.StringField(nullable=True),
         "container_format": fields.StringField(nullable=True),
         "size_bytes": fields.IntegerField(default=0),
+        # MD5, for images of old Glances only.
         "checksum": fields.StringField(nullable=True),
+        "hash_algorithm": fields.StringField(nullable=True),
+        "hash_value": fields.StringField(nullable=True),
         "min_disk_gib": fields.IntegerField(default=0),
         "min_ram_mib": fields.IntegerField(default=0),
         "owner": fields.StringField(nullable=True),

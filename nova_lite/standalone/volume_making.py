@@ -84,7 +84,7 @@ class Maker:
             path = self._volumes.path("volume", volume["id"])
             download = volume_files.download_path(path)
             try:
-                self._glance.download(ctxt, image_id, download)
+                self._glance.download(ctxt, image, download)
                 self._volumes.files.convert(
                     volume_files.ImageFile(image_id, download, image.disk_format),
                     path,

@@ -222,8 +222,8 @@ class PowerOps(abc.ABC):
         """Ask to shut down, and after ``timeout_s`` (0 = at once) pull the plug."""
 
 
-Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, str, str], object]
-"""``download(ctxt, image_id, path)`` writes an image's bytes to the file ``path``."""
+Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, objects.ImageMeta, str], object]
+"""``download(ctxt, image_meta, path)`` writes an image's bytes to the file ``path``."""
 
 Locate: typing.TypeAlias = collections.abc.Callable[[str], list[str]]
 """``locate(image_id)`` asks Glance where in Ceph an image is: its URLs."""

@@ -56,9 +56,9 @@ class Glance:
         self._files[meta.id] = path
         return meta
 
-    def download(self, _ctxt, image_id, path):
+    def download(self, _ctxt, image, path):
         self.downloads += 1
-        pathlib.Path(path).write_bytes(self._files[image_id].read_bytes())
+        pathlib.Path(path).write_bytes(self._files[image.id].read_bytes())
 
     def locate(self, image_id):
         return self.urls.get(image_id, [])

@@ -39,7 +39,8 @@ def test_download_is_verified_and_complete(
     data = os.urandom(3_500_000)
     image_id = service.upload(data)
     path = tmp_path / "image"
-    service.glance.download(service.ctxt, image_id, str(path))
+    image = service.glance.get_image(service.ctxt, image_id)
+    service.glance.download(service.ctxt, image, str(path))
     assert path.read_bytes() == data
 
 
@@ -47,8 +48,9 @@ def test_what_is_not_there(service: embedded.Services, tmp_path: pathlib.Path) -
     missing = str(uuid.uuid4())
     with pytest.raises(exceptions.ImageNotFound, match=missing):
         service.glance.get_image(service.ctxt, missing)
+    image = objects.ImageMeta(id=missing, hash_algorithm="sha512", hash_value="00")
     with pytest.raises(exceptions.ImageNotFound):
-        service.glance.download(service.ctxt, missing, str(tmp_path / "image"))
+        service.glance.download(service.ctxt, image, str(tmp_path / "image"))
     with pytest.raises(exceptions.ImageNotFound):
         service.glance.get_image(service.ctxt, "../images")
     assert not list(tmp_path.iterdir())
@@ -83,7 +85,7 @@ def test_an_image_is_made_in_steps(service: embedded.Services, tmp_path: pathlib
     image = glance.get_image(ctxt, image_id)
     assert (image.status, image.disk_format, image.size_bytes) == ("active", "raw", len(data))
     assert image.properties == {"image_type": "snapshot"} | changes
-    glance.download(ctxt, image_id, str(tmp_path / "again"))
+    glance.download(ctxt, image, str(tmp_path / "again"))
     assert (tmp_path / "again").read_bytes() == data
     with pytest.raises(exceptions.RemoteConflict):
         glance.upload(ctxt, image_id, str(path))

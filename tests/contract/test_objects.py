@@ -17,7 +17,7 @@ FINGERPRINTS: dict[str, str] = {
     "HostInventory": "1.0-8ed6582f996e3024",
     "HostVerdict": "1.0-8abbc1aae5a203c1",
     "HostWork": "1.0-42de1f2f1f7e0d9c",
-    "ImageMeta": "1.1-dced7ef46ca82c9c",
+    "ImageMeta": "1.2-dda18db10f9fbda4",
     "Instance": "1.0-7c15f5cbfacd714d",
     "InstanceFault": "1.0-702f20dce52a0497",
     "InventoryConnection": "1.0-6c7c41430b27848d",

@@ -70,16 +70,15 @@ def test_the_storage_operations_and_their_calls(one_host: pipeline.World) -> Non
 
 @pytest.mark.parametrize("fetches", [True, False], ids=["files", "clones"])
 def test_an_image_is_looked_at_once(one_host: pipeline.World, fetches: bool) -> None:
-    """S4, S7: one GET of what it is, by the API. Where a host needs its data, one of them,
-    and one of the hash that they must have; the fake needs as little as a host whose disks
-    are clones."""
+    """S4, S7: one GET of what it is, by the API; where a host needs its data, one of them.
+    The fake needs as little as a host whose disks are clones."""
     host = one_host.hosts["a"]
     if fetches:
         host.driver.images = cache.ImageCache(host.conf)
     image_id = one_host.image()
     asked(one_host, one_host.image_url)
     one_host.boot(image=image_id)
-    data = ["images.show", "images.download"] if fetches else []
+    data = ["images.download"] if fetches else []
     assert asked(one_host, one_host.image_url) == ["images.show", *data]
 
 

@@ -46,9 +46,9 @@ class Store:
         self.fetched = []
         self.error = None
 
-    def download(self, ctxt, image_id, path):
+    def download(self, ctxt, image, path):
         assert ctxt is CTXT
-        self.fetched.append(image_id)
+        self.fetched.append(image.id)
         pathlib.Path(path).write_bytes(self.content)
         concurrency.sleep(0)  # others run while bytes arrive
         if self.error is not None:
@@ -105,10 +105,10 @@ def test_other_images_do_not_wait(conf):
     first, second, images = image_meta(), image_meta(), cache.ImageCache(conf)
     order = []
 
-    def slow(ctxt, image_id, path):
+    def slow(ctxt, image, path):
         fetched = concurrency.spawn(images.ensure, CTXT, second, Store().download)
         order.append(fetched.wait().image_id)
-        Store().download(ctxt, image_id, path)
+        Store().download(ctxt, image, path)
 
     order.append(images.ensure(CTXT, first, slow).image_id)
     assert order == [second.id, first.id]
@@ -275,7 +275,7 @@ import pathlib, sys, time
 from nova_lite import conf, objects
 from nova_lite.image import cache
 
-def download(ctxt, image_id, path):
+def download(ctxt, image, path):
     with pathlib.Path(path).open("wb") as file:
         file.write(b"half of the image")
         file.flush()

@@ -67,7 +67,7 @@ def test_the_strong_hash_decides(
         "os_hash_algo": "sha256",
         "os_hash_value": hashlib.sha256(DATA).hexdigest(),
     }
-    client.download(CTXT, "i1", str(tmp_path / "image"))
+    client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
     assert (tmp_path / "image").read_bytes() == DATA
 
 
@@ -75,7 +75,7 @@ def test_md5_will_do(
     client: glance.GlanceClient, lying: LyingGlance, tmp_path: pathlib.Path
 ) -> None:
     lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
-    client.download(CTXT, "i1", str(tmp_path / "image"))
+    client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
     assert (tmp_path / "image").read_bytes() == DATA
 
 
@@ -97,7 +97,7 @@ def test_wrong_data_are_refused(
 ) -> None:
     lying.image |= facts
     with pytest.raises(exceptions.ImageUnacceptable, match=reason):
-        client.download(CTXT, "i1", str(tmp_path / "image"))
+        client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
     assert not list(tmp_path.iterdir())
 
 
@@ -107,7 +107,7 @@ def test_a_download_that_breaks_off_leaves_nothing(
     lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
     lying.length = len(DATA) + 10
     with pytest.raises(exceptions.RemoteServiceError):
-        client.download(CTXT, "i1", str(tmp_path / "image"))
+        client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
     assert not list(tmp_path.iterdir())
 
 
@@ -129,7 +129,7 @@ def test_refusals(
     lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
     lying.status = status
     with pytest.raises(error):
-        client.download(CTXT, "i1", str(tmp_path / "image"))
+        client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
     assert not list(tmp_path.iterdir())
 
 

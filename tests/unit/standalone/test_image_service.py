@@ -51,7 +51,8 @@ def test_a_chunked_upload(service: embedded.Services, tmp_path: pathlib.Path) ->
     )
     assert answer.status_code == 204
     assert request(service, "GET", f"/v2/images/{image_id}").json()["size"] == 6000
-    service.glance.download(service.ctxt, image_id, str(tmp_path / "out"))
+    image = service.glance.get_image(service.ctxt, image_id)
+    service.glance.download(service.ctxt, image, str(tmp_path / "out"))
     assert (tmp_path / "out").read_bytes() == b"abc" * 1000 + b"def" * 1000
 
 
@@ -66,8 +67,9 @@ def test_an_image_without_data_cannot_be_downloaded(
 ) -> None:
     image_id = new(service)
     assert request(service, "GET", f"/v2/images/{image_id}/file").status_code == 204
+    image = service.glance.get_image(service.ctxt, image_id)
     with pytest.raises(exceptions.ImageUnacceptable):
-        service.glance.download(service.ctxt, image_id, str(tmp_path / "out"))
+        service.glance.download(service.ctxt, image, str(tmp_path / "out"))
 
 
 def test_lists_are_filtered(service: embedded.Services) -> None:
