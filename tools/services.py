@@ -310,7 +310,20 @@ class Libvirt(Service):
             pid_file = self.USERS / f"{daemon}.pid"
             if not self._daemon(daemon):
                 pid_file.unlink(missing_ok=True)
-                self.run([program(daemon), "--daemon", "--pid-file", str(pid_file)])
+                self._launch([program(daemon), "--daemon", "--pid-file", str(pid_file)])
+
+    def _launch(self, argv: list[str]) -> None:
+        """Beneath one who waits for guests that end (see tools/reaper.py)."""
+        reaper = pathlib.Path(__file__).with_name("reaper.py")
+        with self.log.open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, str(reaper), *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
 
     def stop(self) -> str:
         """Leave; the last user switches the light off, unless guests still run."""
