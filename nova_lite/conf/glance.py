@@ -63,4 +63,11 @@ OPTS = [
         help="Accept the MD5 checksum of an image that has no stronger one (os_hash_value). "
         "If not, such images cannot be downloaded.",
     ),
+    cfg.BoolOpt(
+        "allow_unverified",
+        default=True,
+        help="Accept the data of an image that has no checksum at all: Glance computes none "
+        "of data that it was only told the location of, such as those of an image of a server "
+        "whose disk is in Ceph. If not, such images boot only where they are cloned.",
+    ),
 ]

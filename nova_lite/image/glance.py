@@ -104,20 +104,17 @@ class GlanceClient:
         :param image: what :meth:`get_image` said of it, however long ago: data of an
             image never change.
         :raises nova_lite.exceptions.ImageUnacceptable: the data do not match the
-            image's checksum, or it has none that may be trusted.
+            image's checksum and size, or it has no checksum that may be trusted.
         """
         image_id = str(image.id)
-        digest, expected = self._verifier(image)
+        verifier = self._verifier(image)
         response = self._request(ctxt, f"/v2/images/{image_id}/file", image_id, stream=True)
         try:
             if response.status_code == 204:
                 raise exceptions.ImageUnacceptable(image_id=image_id, reason="it has no data yet")
             with open(path, "wb") as file:
-                self._copy(response, file, digest)
-            if not hmac.compare_digest(digest.hexdigest(), expected):
-                raise exceptions.ImageUnacceptable(
-                    image_id=image_id, reason="its data do not match its checksum"
-                )
+                self._copy(response, file, verifier)
+            verifier.check(image, os.path.getsize(path))
         except BaseException:
             if os.path.exists(path):
                 os.unlink(path)
@@ -220,12 +217,12 @@ class GlanceClient:
         except remote.Refusal as refusal:
             raise _error(refusal, image_id) from None
 
-    def _copy(self, response: typing.Any, file: typing.BinaryIO, digest: typing.Any) -> None:
+    def _copy(self, response: typing.Any, file: typing.BinaryIO, verifier: "_Verifier") -> None:
         import requests
 
         try:
             for chunk in response.iter_content(CHUNK_BYTES):
-                digest.update(chunk)
+                verifier.update(chunk)
                 file.write(chunk)
         except requests.RequestException as error:
             raise exceptions.RemoteServiceError(
@@ -235,12 +232,15 @@ class GlanceClient:
         # Syncing a large image takes seconds, which the others must not wait.
         concurrency.in_native_thread(os.fsync, file.fileno())
 
-    def _verifier(self, image: objects.ImageMeta) -> tuple[typing.Any, str]:
-        """A fresh hash object and the hex digest it must end with."""
+    def _verifier(self, image: objects.ImageMeta) -> "_Verifier":
+        options = self._conf.glance
         if image.hash_algorithm in HASH_ALGORITHMS and image.hash_value:
-            return hashlib.new(image.hash_algorithm), image.hash_value
-        if self._conf.glance.allow_md5 and image.checksum:
-            return hashlib.md5(usedforsecurity=False), image.checksum
+            return _Verifier(hashlib.new(image.hash_algorithm), image.hash_value)
+        if options.allow_md5 and image.checksum:
+            return _Verifier(hashlib.md5(usedforsecurity=False), image.checksum)
+        if options.allow_unverified and not (image.hash_value or image.checksum):
+            LOG.warning("Image %s has no checksum: its data are not verified", image.id)
+            return _Verifier(None, "")
         raise exceptions.ImageUnacceptable(
             image_id=image.id, reason="it has no checksum that can be verified"
         )
@@ -259,6 +259,37 @@ class GlanceClient:
                 # Glance answers 400 to some malformed ids.
                 raise exceptions.ImageNotFound(image_id=image_id) from None
             raise _error(refusal, image_id) from None
+
+
+class _Verifier:
+    """Of an image's data, piece by piece.
+
+    :param digest: a fresh hash object; None if there is nothing to compare with.
+    :param expected: the hex digest it must end with.
+    """
+
+    def __init__(self, digest: typing.Any, expected: str) -> None:
+        self._digest, self._expected = digest, expected
+
+    def update(self, piece: bytes) -> None:
+        """The next piece."""
+        if self._digest is not None:
+            self._digest.update(piece)
+
+    def check(self, image: objects.ImageMeta, size_bytes: int) -> None:
+        """After the last piece.
+
+        :raises nova_lite.exceptions.ImageUnacceptable: that is not the image.
+        """
+        reason = None
+        if image.size_bytes and image.size_bytes != size_bytes:
+            reason = f"{size_bytes} bytes of {image.size_bytes} came"
+        elif self._digest is not None and not hmac.compare_digest(
+            self._digest.hexdigest(), self._expected
+        ):
+            reason = "its data do not match its checksum"
+        if reason is not None:
+            raise exceptions.ImageUnacceptable(image_id=image.id, reason=reason)
 
 
 class _Watched:

@@ -84,7 +84,7 @@ def test_md5_will_do(
     [
         ({"os_hash_algo": "sha512", "os_hash_value": "00"}, "match"),
         ({"checksum": "0" * 32}, "match"),
-        ({}, "no checksum"),
+        ({"size": len(DATA) + 1}, "bytes of"),
         ({"os_hash_algo": "rot13", "os_hash_value": "00"}, "no checksum"),
     ],
 )
@@ -97,6 +97,21 @@ def test_wrong_data_are_refused(
 ) -> None:
     lying.image |= facts
     with pytest.raises(exceptions.ImageUnacceptable, match=reason):
+        client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_image_that_was_registered_by_its_location(
+    client: glance.GlanceClient, lying: LyingGlance, tmp_path: pathlib.Path
+) -> None:
+    """Glance has never read it, so it has nothing but its size, if that."""
+    for facts in ({}, {"size": len(DATA)}):
+        lying.image |= facts
+        client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
+        assert (tmp_path / "image").read_bytes() == DATA
+        (tmp_path / "image").unlink()
+    client._conf.set_override("allow_unverified", False, "glance")
+    with pytest.raises(exceptions.ImageUnacceptable, match="no checksum"):
         client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
     assert not list(tmp_path.iterdir())
 
