@@ -25,14 +25,8 @@ from nova_lite.db.queries import instances
 _actions = cell.instance_actions
 _events = cell.instance_actions_events
 
-_ALONE = frozenset(
-    transition.action
-    for transition in (
-        transitions.ATTACH_VOLUME,
-        transitions.DETACH_VOLUME,
-        transitions.SWAP_VOLUME,
-    )
-)
+# The device's phase excludes them during an attach.
+_ALONE = frozenset({transitions.DETACH_VOLUME.action, transitions.SWAP_VOLUME.action})
 _STORED_FIELDS = [name for name in objects.Operation.fields if name not in ("id", "steps")]
 
 STEP_RESERVE = "reserve"
