@@ -15,11 +15,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import typing
 
 LOOPBACK = "127.0.0.1"
 PORTS = (10240, 32768)
+_given_ports: set[int] = set()
+_giving = threading.Lock()
 STOP_TIMEOUT_S = 20.0
 
 
@@ -49,14 +52,18 @@ def started_ticks(pid: int) -> int | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address nobody listens on now.
+    """A TCP port of the loopback address nobody listens on now, and that this process
+    has given to nobody else.
 
     It is below those that the kernel gives to outgoing connections: one of these
     could take it before the daemon that it was chosen for has started.
     """
     while True:
         port = random.randrange(*PORTS)
-        if port_is_free(port):
+        with _giving:
+            if port in _given_ports or not port_is_free(port):
+                continue
+            _given_ports.add(port)
             return port
 
 
@@ -341,3 +348,4 @@ class Service(abc.ABC):
                 raise ServiceFailed(f"port {asked} is taken")
             if asked or name not in ports or not port_is_free(ports[name]):
                 ports[name] = asked or free_port()
+        _given_ports.update(ports.values())
