@@ -38,7 +38,8 @@ class LibvirtSecrets(CloudService):
     def launch(self) -> None:
         """Through files: a command's arguments can be read by everybody."""
         for user in CEPH_USERS:
-            uuid = self.secrets.uuid(user)
+            uuid, usage = self.secrets.uuid(user), f"{user} of {self.work.path}"
+            self._forget(usage)
             key = output_of(
                 [
                     *(program("ceph-authtool"), "--print-key", "--name", user),
@@ -49,7 +50,7 @@ class LibvirtSecrets(CloudService):
                 definition.write(
                     "<secret ephemeral='no' private='yes'>"
                     f"<uuid>{uuid}</uuid><usage type='ceph'>"
-                    f"<name>{user} of {self.work.path}</name></usage></secret>"
+                    f"<name>{usage}</name></usage></secret>"
                 )
                 definition.flush()
                 virsh("secret-define", definition.name)
@@ -57,6 +58,13 @@ class LibvirtSecrets(CloudService):
                 value.write(key.strip())
                 value.flush()
                 virsh("secret-set-value", uuid, "--file", value.name)
+
+    @staticmethod
+    def _forget(usage: str) -> None:
+        """One of an earlier cloud here, which was removed while libvirt did not answer."""
+        for line in virsh("secret-list").splitlines():
+            if line.rstrip().endswith(f" ceph {usage}"):
+                virsh("secret-undefine", line.split()[0])
 
     def stop(self) -> str:
         """Undefine them."""
