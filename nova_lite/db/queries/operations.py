@@ -377,20 +377,32 @@ def _supersede_others(
 ) -> list[dict[str, typing.Any]]:
     """Stop what is under way. Nobody adds to it: the server is taken already.
 
-    :returns: as :attr:`nova_lite.objects.Operation.superseded` has it.
+    :returns: as :attr:`nova_lite.objects.Operation.superseded` has it, with what an
+        earlier delete had stopped, which may have failed before it came to that.
     """
-    others = list_running(connection, instance_uuid)
-    if others:
+    is_running = _actions.c.status == str(states.OperationStatus.RUNNING)
+    rows = connection.execute(
+        _actions.select().where(
+            _actions.c.instance_uuid == instance_uuid,
+            is_running | (_actions.c.action == transitions.DELETE.action),
+        )
+    )
+    others = [_from_row(row) for row in rows]
+    running = [other for other in others if other.status == states.OperationStatus.RUNNING]
+    if running:
         connection.execute(
             _actions.update()
-            .where(_actions.c.operation_id.in_([other.id for other in others]))
+            .where(_actions.c.operation_id.in_([other.id for other in running]), is_running)
             .values(
                 status=str(states.OperationStatus.ERROR),
                 message="Stopped: the server was deleted.",
                 finished_at=timeutils.utcnow(),
             )
         )
-    return [{"action": other.action, "arguments": other.arguments} for other in others]
+    return [
+        *({"action": other.action, "arguments": other.arguments} for other in running),
+        *(kept for other in others for kept in other.arguments.get("superseded", [])),
+    ]
 
 
 def _insert_steps(

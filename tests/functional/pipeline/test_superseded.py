@@ -6,6 +6,7 @@ import typing
 
 import pytest
 
+from nova_lite import exceptions
 from nova_lite.db.queries import block_devices
 from tests.fixtures import pipeline
 
@@ -58,6 +59,24 @@ def test_a_delete_before_its_begin(one_host: pipeline.World, ask: Ask, down: boo
     assert {volume["status"] for volume in found} == {"available"}
     assert not any("extend_new_size" in volume["metadata"] for volume in found)
     one_host.check([volume["id"] for volume in found])
+
+
+def test_a_delete_that_failed_is_repeated(one_host: pipeline.World) -> None:
+    """The first one had stopped the swap, and ended before it came to that."""
+    server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
+    one_host.attached(server_id, volume_id)
+    host = one_host.hosts["a"]
+    release = host.faults.hang("conductor.begin_operation", times=1)
+    swap(one_host, server_id, volume_id)
+    one_host.wait(lambda: "conductor.begin_operation" in host.faults.calls, "the swap's turn")
+    host.faults.fail("guests.destroy", exceptions.HypervisorError(reason="not now"))
+    one_host.nova("DELETE", f"/servers/{server_id}")
+    release()
+    one_host.wait(lambda: one_host.settled(server_id)["status"] == "ERROR", "the failure")
+    host.faults.clear()
+    one_host.delete(server_id)
+    one_host.recover()
+    one_host.check([volume_id])
 
 
 def test_a_delete_before_the_snapshots_of_volumes(one_host: pipeline.World) -> None:
