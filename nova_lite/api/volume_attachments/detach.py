@@ -58,8 +58,11 @@ def delete(req: request.Request, server_id: str, volume_id: str) -> request.Resp
                 alone=True,
             )
         except exceptions.OperationInProgress as error:
-            # Somebody was quicker; only between two detaches Cinder has decided.
-            raise _is_moving(device) from error
+            # Somebody was quicker.
+            if error.facts["action"] != transitions.DETACH_VOLUME.action:
+                raise _is_moving(device) from error
+            undo.commit()
+            return request.ACCEPTED
         undo.commit()
     req.services.compute.detach_volume(req.ctxt, host, instance, operation, device)
     return request.ACCEPTED

@@ -78,8 +78,8 @@ def start(
         )
     if alone:
         others = at_volume(connection, instance.uuid, operation.arguments["volume_id"])
-        for action in others:
-            raise exceptions.OperationInProgress(action=action, instance_uuid=instance.uuid)
+        if others:
+            raise exceptions.OperationInProgress(action=min(others), instance_uuid=instance.uuid)
     if is_delete:
         superseded = _supersede_others(connection, instance.uuid)
         if superseded:

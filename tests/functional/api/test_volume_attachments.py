@@ -174,6 +174,23 @@ def test_detach(api: conftest.Api, server: str) -> None:
     assert api.call("DELETE", f"{path[:-36]}{conftest.new_uuid()}").status_code == 404
 
 
+def test_two_detaches_at_once(api: conftest.Api, server: str) -> None:
+    """Of which Cinder accepts both: the one that is later is a repeat, and harmless."""
+    volume = api.volume()
+    attach(api, server, volume)
+    complete(api, server, volume)
+    path = f"/servers/{server}/os-volume_attachments/{volume}"
+
+    def other_first(*_args: object) -> None:
+        api.cinder.begin_detaching.side_effect = None
+        assert api.call("DELETE", path).status_code == 202
+
+    api.cinder.begin_detaching.side_effect = other_first
+    assert api.call("DELETE", path).status_code == 202
+    api.compute.detach_volume.assert_called_once()
+    api.cinder.roll_detaching.assert_not_called()
+
+
 def test_detach_refusals(api: conftest.Api) -> None:
     api.host()
     volume = api.volume()
