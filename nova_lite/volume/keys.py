@@ -8,10 +8,13 @@ import typing
 
 from oslo_config import cfg
 
+from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
 
 SERVICE = "the key manager"
+TIMEOUT_S = 60.0
+"""Castellan has none of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +37,15 @@ class VolumeKeys:
         """What opens a LUKS volume: the key as hexadecimal digits, which is how
         Cinder and Nova make a passphrase of it.
 
-        :raises nova_lite.exceptions.RemoteServiceError: there is no such key, or no
-            key manager. Its own words stay out of it, for they may be secret.
+        :raises nova_lite.exceptions.RemoteServiceError: there is no such key, no key
+            manager, or no answer. Its own words stay out of it, for they may be secret.
         """
         from castellan.common import exception
 
         try:
-            found = self.manager().get(self._credential(ctxt), key_id)
-            encoded: bytes = found.get_encoded()
+            with concurrency.deadline(TIMEOUT_S):
+                found = self.manager().get(self._credential(ctxt), key_id)
+                encoded: bytes = found.get_encoded()
         except exception.ManagedObjectNotFoundError:
             raise exceptions.RemoteServiceError(
                 service=SERVICE, reason=f"it has no key {key_id}"

@@ -11,6 +11,7 @@ from castellan.common import exception
 from castellan.common.objects import symmetric_key
 from castellan.key_manager import barbican_key_manager
 
+from nova_lite import concurrency
 from nova_lite import conf as conf_module
 from nova_lite import context
 from nova_lite import exceptions
@@ -83,6 +84,14 @@ class TestCastellan:
         with mock.patch.object(utils, "credential_factory", autospec=True) as factory:
             keys.VolumeKeys(conf_module.new(files=[])).passphrase(ours, "k1")
         manager.get.assert_called_once_with(factory.return_value, "k1")
+
+    def test_it_is_not_waited_for_for_ever(
+        self, manager: typing.Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keys, "TIMEOUT_S", 0.05)
+        manager.get.side_effect = lambda *_: concurrency.sleep(30)
+        with pytest.raises(exceptions.RemoteServiceError, match="DeadlineExceeded"):
+            keys.VolumeKeys(conf_module.new(files=[])).passphrase(CTXT, "k1")
 
     def test_its_words_are_not_passed_on(self, manager: typing.Any) -> None:
         manager.get.side_effect = exception.KeyManagerError(reason=CANARY)
