@@ -313,7 +313,7 @@ class Builder:
         if same_host:
             arguments = {**arguments, "restarts": arguments["restarts"] + 1}
         else:
-            arguments = selection.after_failure(arguments, outcome.message or "unknown")
+            arguments = selection.after_failure(arguments, outcome)
 
         def take(connection: session.Connection) -> objects.Operation:
             taken = operations.hand_over(
@@ -402,7 +402,7 @@ class Builder:
             instance,
             operation,
             error.message,
-            "; ".join(f"{failure['host']}: {failure['reason']}" for failure in failures),
+            "\n".join(f"{failure['host']}: {failure['details']}" for failure in failures),
             host=None,
             node=None,
         )

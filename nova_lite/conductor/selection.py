@@ -1,8 +1,9 @@
 """The hosts of a build, as its journal entry remembers them.
 
 ``operation.arguments`` of a create holds ``host`` (claimed now), ``alternates``
-(to be tried next), ``failures`` (tried, with the reason), ``restarts`` (of the
-process that was building) and ``resends`` (of a message that was lost).
+(to be tried next), ``failures`` (tried, with the reason for users and the details for
+administrators), ``restarts`` (of the process that was building) and ``resends`` (of a
+message that was lost).
 """
 
 import collections.abc
@@ -35,9 +36,13 @@ def alternates(arguments: Arguments) -> list[objects.Selection]:
     return [objects.Selection(**host) for host in arguments["alternates"]]
 
 
-def after_failure(arguments: Arguments, reason: str) -> Arguments:
+def after_failure(arguments: Arguments, outcome: objects.Outcome) -> Arguments:
     """The current host has failed."""
-    failure = {"host": arguments["host"]["host"], "reason": reason}
+    failure = {
+        "host": arguments["host"]["host"],
+        "reason": outcome.message or "unknown",
+        "details": outcome.details,
+    }
     return {**arguments, "failures": [*arguments["failures"], failure]}
 
 

@@ -214,8 +214,9 @@ OPTS = [
     cfg.IntOpt(
         "qemu_img_memory_limit_mib",
         default=1024,
-        min=128,
-        help="Address space of a qemu-img process: a hostile image cannot take more.",
+        min=640,
+        help="Address space of a qemu-img process: a hostile image cannot take more. "
+        "Its up to 64 threads alone reserve 512 MiB for their stacks.",
     ),
     cfg.IntOpt(
         "qemu_img_cpu_limit_s",

@@ -7,6 +7,7 @@ CVE-2026-24708). Every process has limits on memory, CPU and time.
 
 import json
 import logging
+import os
 import pathlib
 import subprocess
 import typing
@@ -109,6 +110,9 @@ class QemuImg:
     ) -> str:
         """Run qemu-img.
 
+        It has one memory arena for all its threads: the C library would reserve 64 MiB of
+        address space for each, and the limit ends a process that cannot start a thread.
+
         :param cpu_limit_s: CPU seconds; None allows what the time limit does.
         :param stdin: a secret, which neither the command line nor a file may have.
         """
@@ -125,6 +129,7 @@ class QemuImg:
                 "qemu-img",
                 *arguments,
                 prlimit=limits,
+                env_variables={**os.environ, "MALLOC_ARENA_MAX": "1"},
                 timeout=timeout_s,
                 on_completion=_end,
                 process_input=stdin,

@@ -159,14 +159,18 @@ def test_the_volume_is_never_available_between_attempts(world: pipeline.World) -
 
 
 def test_attempts_run_out(world: pipeline.World) -> None:
-    """The fault says how often and, in our words, why; paths are for the log."""
-    for host in world.hosts.values():
-        host.faults.fail("guests.spawn", exceptions.HypervisorError(reason="/secret/path"))
+    """The fault says how often and, in our words, why; what names paths is for
+    administrators, who see what went wrong on each host."""
+    for name, host in world.hosts.items():
+        host.faults.fail("guests.spawn", exceptions.HypervisorError(reason=f"/path/of/{name}"))
     server_id = world.create(image=world.image())
     server = world.settled(server_id)
     assert server["status"] == "ERROR"
     assert "Exceeded maximum number of retries (2)" in server["fault"]["message"]
-    assert "/secret/path" not in str(server["fault"]["message"])
+    assert "/path/of" not in server["fault"]["message"]
+    for name in world.hosts:
+        assert f"/path/of/{name}" in server["fault"]["details"]
+    assert "/path/of" not in str(world.server(server_id, admin=False))
     world.check()
     world.delete(server_id)
     world.check()

@@ -1,6 +1,7 @@
 import os
 import pathlib
 import shutil
+import sys
 
 import pytest
 from oslo_concurrency import processutils
@@ -30,7 +31,7 @@ def commands(monkeypatch):
     """The argv and limits of every process that would run."""
     seen = []
 
-    def execute(*argv, prlimit, timeout, on_completion, process_input):
+    def execute(*argv, prlimit, timeout, **_options):
         seen.append((argv, prlimit, timeout))
         return "{}", ""
 
@@ -40,7 +41,7 @@ def commands(monkeypatch):
 
 def test_every_call_names_its_formats_and_has_limits(tmp_path, commands):
     """CVE-2026-24708: no qemu-img without a format from our record."""
-    qemu_img = make(tmp_path, libvirt__qemu_img_memory_limit_mib=512)
+    qemu_img = make(tmp_path, libvirt__qemu_img_memory_limit_mib=768)
     disk, base = tmp_path / "disk", tmp_path / "base"
     qemu_img.info(disk, "raw")
     qemu_img.convert(base, "vhd", disk, "raw")
@@ -48,7 +49,7 @@ def test_every_call_names_its_formats_and_has_limits(tmp_path, commands):
     for argv, limits, timeout in commands:
         assert argv[0] == "qemu-img"
         assert "-f" in argv
-        assert limits.address_space == 512 * hostile.MIB
+        assert limits.address_space == 768 * hostile.MIB
         assert limits.cpu_time > 0
         assert timeout > 0
     info, converted, created = (argv for argv, _limits, _timeout in commands)
@@ -76,7 +77,7 @@ def test_a_luks_file_that_fails_by_chance_is_tried_again(
 ):
     seen = []
 
-    def execute(*argv, prlimit, timeout, on_completion, process_input):
+    def execute(*argv, **_options):
         seen.append(argv)
         if len(seen) <= failures:
             raise processutils.ProcessExecutionError(stderr=f"qemu-img: disk: {said}", exit_code=1)
@@ -89,6 +90,24 @@ def test_a_luks_file_that_fails_by_chance_is_tried_again(
         with pytest.raises(exceptions.DiskToolFailed, match=said):
             make(tmp_path).create_luks(tmp_path / "disk", hostile.MIB, b"passphrase")
     assert len(seen) == runs
+
+
+def test_all_threads_of_qemu_img_have_room(tmp_path, monkeypatch):
+    """Regression: with a memory arena for each of its threads it hit the limit by chance.
+    The program here does what QEMU's thread pool does when all its threads are busy."""
+    program = tmp_path / "qemu-img"
+    program.write_text(
+        f"#!{sys.executable} -IS\n"
+        "import threading\n"
+        "all_run = threading.Barrier(64)\n"
+        "threads = [threading.Thread(target=all_run.wait, args=(60,)) for _ in range(64)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "print('{}')\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert make(tmp_path).info(tmp_path / "disk", "raw") == {}
 
 
 @needs_qemu_img
