@@ -10,6 +10,7 @@ from nova_lite.api import faults
 from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import routes
+from nova_lite.api import validation
 from nova_lite.api.middleware import auth
 from nova_lite.api.middleware import path
 from nova_lite.api.middleware import request_id
@@ -57,6 +58,7 @@ def _responder(services: Services, handler: request.Handler) -> typing.Any:
         req = request.Request(services, http)
         if not microversion.is_available(handler, req.version):
             raise falcon.HTTPNotFound()
+        validation.require_storable(parameters)
         _send(response, handler(req, **parameters))
 
     return respond

@@ -36,6 +36,7 @@ MAXIMUM = Version(2, 100)
 # What arrives with which version.
 KEYPAIR_TYPES = Version(2, 2)
 EXTENDED_SERVER_ATTRIBUTES = Version(2, 3)  # and delete_on_termination of volumes
+NO_ACCESS_TO_PUBLIC_FLAVOR = Version(2, 7)
 LOCKED_SHOWN = Version(2, 9)
 KEYPAIRS_OF_USERS = Version(2, 10)
 FORCE_DOWN = Version(2, 11)

@@ -8,7 +8,6 @@ is always in the same order: policy, validate, load, one call, view.
 import collections.abc
 import dataclasses
 import functools
-import json
 import typing
 import urllib.parse
 
@@ -122,7 +121,7 @@ class Request:
         if raw and not (kind == "application/json" or kind.endswith("+json")):
             raise faults.UnsupportedMediaType()
         try:
-            return json.loads(raw) if raw else None
+            return validation.load_json(raw) if raw else None
         except (ValueError, RecursionError) as error:
             raise exceptions.InvalidInput("Malformed request body") from error
 
@@ -134,6 +133,7 @@ class Request:
     def query(self, schemas: validation.Schemas) -> Query:
         """The query's parameters, each a list of values, once allowed."""
         values = urllib.parse.parse_qs(self.http.query_string, keep_blank_values=True)
+        validation.require_storable(values)
         schemas.check(values, self.version, where="query")
         return values
 

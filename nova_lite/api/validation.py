@@ -8,8 +8,11 @@ checked when it is made, so that a mistake cannot be imported.
 
 import collections.abc
 import functools
+import json
+import math
 import re
 import typing
+import unicodedata
 
 import jsonschema
 from oslo_utils import netutils
@@ -25,6 +28,9 @@ SchemaOrMaker: typing.TypeAlias = Schema | collections.abc.Callable[[], Schema]
 
 MAX_INT = 0x7FFFFFFF
 """The greatest number that all databases keep in an integer column."""
+
+NAME_LENGTH = 255
+"""Characters a name may have."""
 
 F = typing.TypeVar("F", bound=collections.abc.Callable[..., typing.Any])
 
@@ -66,9 +72,18 @@ def _is_regex(value: object) -> bool:
     return not isinstance(value, str) or bool(re.compile(value))
 
 
+@FORMATS.checks("printable")
+def _is_printable(value: object) -> bool:
+    # As Nova: spaces of any script, but no line breaks, control or unassigned characters.
+    return not isinstance(value, str) or not any(
+        category[0] == "C" or category in ("Zl", "Zp")
+        for category in map(unicodedata.category, value)
+    )
+
+
 @FORMATS.checks("trimmed-name")
 def _is_name(value: object) -> bool:
-    return not isinstance(value, str) or (bool(value.strip()) and value.isprintable())
+    return not isinstance(value, str) or (bool(value.strip()) and _is_printable(value))
 
 
 @FORMATS.checks("base64")
@@ -143,6 +158,55 @@ class Schemas:
             raise exceptions.InvalidInput(_describe(error, where))
 
 
+def load_json(raw: bytes) -> typing.Any:
+    """The JSON values in ``raw``, all of which databases and JSON can hold.
+
+    :raises ValueError: it is no JSON in UTF-8, or has a number that is not finite.
+    :raises RecursionError: it is nested too deeply.
+    :raises exceptions.InvalidInput: see :func:`require_storable`.
+    """
+    value = json.loads(raw.decode(), parse_float=_finite, parse_constant=_finite)
+    require_storable(value)
+    return value
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is not a finite number")
+    return number
+
+
+def require_storable(value: object) -> None:
+    """Refuse text that no database keeps: half of a surrogate pair (JSON can write it,
+    UTF-8 cannot), or NUL.
+
+    :param value: JSON values; the keys of objects count, too.
+    :raises exceptions.InvalidInput: there is such text.
+    """
+    if isinstance(value, str):
+        if "\0" in value or not _is_utf8(value):
+            raise exceptions.InvalidInput(
+                "The request has a character that cannot be stored (NUL, or half of a surrogate "
+                "pair); leave it out."
+            )
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            require_storable(key)
+            require_storable(item)
+    elif isinstance(value, list):
+        for item in value:
+            require_storable(item)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def by_version(
     changes: collections.abc.Sequence[int], make: collections.abc.Callable[[int], Schema]
 ) -> Schemas:
@@ -189,10 +253,9 @@ def _describe(error: jsonschema.ValidationError, where: str) -> str:
 NAME: Schema = {
     "type": "string",
     "minLength": 1,
-    "maxLength": 255,
+    "maxLength": NAME_LENGTH,
     "format": "trimmed-name",
 }
-DESCRIPTION: Schema = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
 UUID: Schema = {"type": "string", "format": "uuid"}
 BOOLEAN: Schema = {
     "type": ["boolean", "string"],
@@ -235,6 +298,11 @@ def obj(
         "required": list(required),
         "additionalProperties": additional,
     }
+
+
+def description(longest: int) -> Schema:
+    """A text for people, of at most ``longest`` characters on one line."""
+    return {"type": ["string", "null"], "maxLength": longest, "format": "printable"}
 
 
 def many(items: Schema | None = None) -> Schema:

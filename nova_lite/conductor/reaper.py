@@ -118,6 +118,9 @@ class Reaper:
                 silent.request.instance_uuid,
                 error.message,
             )
+        except Exception:
+            # One that breaks us must not keep the others waiting.
+            LOG.exception("Build request %s failed", silent.request.instance_uuid)
 
     def _forget_request(self, silent: build_requests.Silent) -> None:
         """The API died before it answered: nobody has been promised a server."""
@@ -136,6 +139,8 @@ class Reaper:
             LOG.debug("Operation %s is somebody else's now", operation.id)
         except exceptions.NovaLiteError as error:
             LOG.warning("Operation %s stays for the next round: %s", operation.id, error.message)
+        except Exception:
+            LOG.exception("Operation %s failed", operation.id)
 
     def _take_up(self, ctxt: context.RequestContext, operation: objects.Operation) -> None:
         if owner.is_conductor(operation.owner):

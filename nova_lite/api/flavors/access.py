@@ -4,6 +4,7 @@ import typing
 
 from nova_lite import exceptions
 from nova_lite import objects
+from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.flavors import handlers
@@ -38,7 +39,7 @@ def _add(req: request.Request, flavor_id: str) -> dict[str, typing.Any]:
     req.authorize(policy.ACCESS_ADD)
     project_id = req.body(schemas.ADD_ACCESS)["addTenantAccess"]["tenant"]
     flavor = handlers.load(req, flavor_id)
-    if flavor.is_public:
+    if flavor.is_public and req.version >= microversion.NO_ACCESS_TO_PUBLIC_FLAVOR:
         raise exceptions.Conflict(reason="Can not add access to a public flavor.")
     with req.database.api.write() as tx:
         flavors.add_access(tx, flavor, project_id)

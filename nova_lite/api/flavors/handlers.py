@@ -72,7 +72,7 @@ def _number(query: request.Query, name: str) -> int:
     text = query.get(name, ["0"])[-1]
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise exceptions.InvalidInput(f"Invalid {name} filter [{text}]")
-    return int(text)
+    return min(int(text), validation.MAX_INT)
 
 
 @validation.answers({200: schemas.LISTED})
@@ -134,12 +134,8 @@ def create(req: request.Request) -> dict[str, typing.Any]:
         is_public=strutils.bool_from_string(is_public, strict=True),
         description=body.get("description"),
     )
-    if max(flavor.memory_mib, flavor.vcpus, flavor.root_gib) > 0x7FFFFFFF:
-        raise exceptions.InvalidInput("A flavor's numbers must be at most 2147483647.")
     with req.database.api.write() as tx:
         flavors.create(tx, flavor)
-        if not flavor.is_public:
-            flavors.add_access(tx, flavor, req.ctxt.project_id)
     return _one(req, flavor)
 
 

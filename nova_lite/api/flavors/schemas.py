@@ -9,7 +9,7 @@ from nova_lite.db.queries import flavors
 
 _MAX_INT = 0x7FFFFFFF
 _NAME = validation.NAME
-_DESCRIPTION = {"type": ["string", "null"], "minLength": 0, "maxLength": 65535}
+_DESCRIPTION = validation.description(65535)
 
 
 def _create(**more: validation.Schema) -> validation.Schema:
@@ -26,7 +26,12 @@ def _create(**more: validation.Schema) -> validation.Schema:
         "disk": integer(0, _MAX_INT),
         "OS-FLV-EXT-DATA:ephemeral": integer(0, _MAX_INT),
         "swap": integer(0, _MAX_INT),
-        "rxtx_factor": {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+        "rxtx_factor": {
+            "type": ["number", "string"],
+            "pattern": r"^[0-9]{1,9}(\.[0-9]+)?$",
+            "minimum": 0,
+            "maximum": _MAX_INT,
+        },
         "os-flavor-access:is_public": validation.BOOLEAN,
         **more,
     }

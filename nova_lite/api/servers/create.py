@@ -260,6 +260,11 @@ def _instance(
     name = wanted["name"].strip()
     if count > 1:
         name = f"{name}-{index + 1}"
+        if len(name) > validation.NAME_LENGTH:
+            raise exceptions.InvalidInput(
+                f"The name is too long for several servers, which are numbered: {name!r} has "
+                f"more than {validation.NAME_LENGTH} characters."
+            )
     system_metadata: dict[str, typing.Any] = {"image_properties": _shown_properties(source.image)}
     # Who made a server is told by its images.
     system_metadata["owner"] = {

@@ -128,7 +128,7 @@ def _create(version: microversion.Version) -> Schema:
         "user_data": {"type": ["string", "null"], "format": "base64", "maxLength": 65535},
     }
     later: tuple[tuple[int, str, typing.Any], ...] = (
-        (19, "description", validation.DESCRIPTION),
+        (19, "description", validation.description(255)),
         (52, "tags", _TAGS),
         (63, "trusted_image_certificates", {"type": ["array", "null"], "maxItems": 50}),
         (74, "host", _HOST),
@@ -171,7 +171,7 @@ def _update(*, description: bool = False, hostname: Schema | None = None) -> Sch
         "accessIPv6": _IPV6,
     }
     if description:
-        properties["description"] = validation.DESCRIPTION
+        properties["description"] = validation.description(255)
     if hostname:
         properties["hostname"] = hostname
     return obj({"server": obj(properties)}, ["server"])

@@ -53,6 +53,48 @@ def test_image_backed(api: conftest.Api) -> None:
         assert build_requests.get(tx, server["id"]) is not None
 
 
+BAD_BODIES = [
+    pytest.param(r'"description": "\ud800"', "cannot be stored", id="half-a-pair"),
+    pytest.param(r'"metadata": {"a\u0000": "b"}', "cannot be stored", id="nul"),
+    pytest.param('"metadata": {"a": "\udcff"}', "Malformed", id="no-utf8"),
+    pytest.param('"description": "a\\nb"', "description", id="two-lines"),
+    pytest.param('"min_count": 1e999', "Malformed", id="infinity"),
+    pytest.param('"min_count": NaN', "Malformed", id="nan"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BAD_BODIES)
+def test_what_no_database_can_keep(api: conftest.Api, text: str, said: str) -> None:
+    """Regression: it was answered with 202, and the conductor failed at it for ever."""
+    wanted = f'{{"server": {{"name": "a", "flavorRef": "1", "networks": "none", {text}}}}}'
+    result = api.raw(
+        "POST",
+        "/v2.1/servers",
+        body=wanted.encode(errors="surrogateescape"),
+        headers={"OpenStack-API-Version": f"compute {conftest.LATEST}"},
+    )
+    assert result.status_code == 400, result.text
+    assert said in result.json["badRequest"]["message"]
+    nothing_is_left(api)
+
+
+def test_a_path_that_no_database_can_hold(api: conftest.Api) -> None:
+    assert api.call("GET", "/flavors/%00").status_code == 400
+
+
+def test_a_name_that_is_too_long_with_its_number(api: conftest.Api) -> None:
+    """Regression: PostgreSQL refused the row after the 202."""
+    image = api.image()
+    assert api.create(imageRef=image, name="n" * 254, max_count=2).status_code == 400
+    nothing_is_left(api)
+    assert api.create(imageRef=image, name="n" * 253, max_count=2).status_code == 202
+
+
+def test_spaces_of_other_scripts_in_names(api: conftest.Api) -> None:
+    """Nova takes what is printable: of spaces, all but line breaks."""
+    assert api.create(imageRef=api.image(), name="サーバー\u3000一").status_code == 202
+
+
 def test_costs_eight_statements(api: conftest.Api) -> None:
     """Flavor; then a transaction: the project's lock, its quota, three rows."""
     image = api.image()
