@@ -10,10 +10,11 @@
 
 Leaving the block without :meth:`Reverter.commit` runs the undo steps, last
 first. An undo step that fails is logged and noted on the original error, and
-the others still run; the original error is never replaced.
+the others still run, unless it is a vital one; the original error is never replaced.
 """
 
 import collections.abc
+import dataclasses
 import logging
 import types
 import typing
@@ -23,12 +24,19 @@ P = typing.ParamSpec("P")
 LOG = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    name: str
+    undo: collections.abc.Callable[[], object]
+    is_vital: bool
+
+
 class Reverter:
     """A stack of named undo steps."""
 
     def __init__(self, purpose: str) -> None:
         self.purpose = purpose
-        self._steps: list[tuple[str, collections.abc.Callable[[], object]]] = []
+        self._steps: list[_Step] = []
 
     def add(
         self,
@@ -38,7 +46,18 @@ class Reverter:
         **kwargs: P.kwargs,
     ) -> None:
         """Remember how to undo what has just been done."""
-        self._steps.append((name, lambda: function(*args, **kwargs)))
+        self._steps.append(_Step(name, lambda: function(*args, **kwargs), is_vital=False))
+
+    def add_vital(
+        self,
+        name: str,
+        function: collections.abc.Callable[P, object],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """The same of something that uses what was done before it: as long as it
+        cannot be undone, nothing of that is undone either."""
+        self._steps.append(_Step(name, lambda: function(*args, **kwargs), is_vital=True))
 
     def commit(self) -> None:
         """Keep everything: nothing is undone any more."""
@@ -47,16 +66,20 @@ class Reverter:
     def revert(self) -> list[str]:
         """Undo everything now.
 
-        :returns: a line for each undo step that failed.
+        :returns: a line for each undo step that failed, or was left out because of a
+            vital one.
         """
         failures = []
         while self._steps:
-            name, undo = self._steps.pop()
+            step = self._steps.pop()
             try:
-                undo()
+                step.undo()
             except Exception as error:
-                LOG.exception("Undo of '%s' failed at '%s'", self.purpose, name)
-                failures.append(f"undo '{name}' failed: {type(error).__name__}")
+                LOG.exception("Undo of '%s' failed at '%s'", self.purpose, step.name)
+                failures.append(f"undo '{step.name}' failed: {type(error).__name__}")
+                if step.is_vital:
+                    failures += [f"not undone: '{older.name}'" for older in reversed(self._steps)]
+                    self._steps.clear()
         return failures
 
     def __enter__(self) -> "Reverter":

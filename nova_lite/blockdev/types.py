@@ -70,6 +70,9 @@ class Task(typing.Protocol):
     def save_device(self, device: objects.BlockDeviceMapping) -> None:
         """Persist a mapping that has changed."""
 
+    def require_ours(self) -> None:
+        """Raise OperationSuperseded if going on is in vain."""
+
 
 class BlockDevice:
     """What all kinds share: the mapping they were made of."""
@@ -252,7 +255,7 @@ class VolumeDisk(BlockDevice):
 
     def _plug(self, task: Task) -> None:
         instance_uuid = task.instance.uuid
-        task.undo.add("unplug", self._volumes.unplug, instance_uuid, self._serial)
+        task.undo.add_vital("unplug", self._volumes.unplug, instance_uuid, self._serial)
         self._volumes.plug(instance_uuid, self.info())
         self._enter(task, states.DevicePhase.PLUGGED)
 
@@ -367,7 +370,13 @@ class NewVolume(VolumeDisk):
         else:
             volume = client.get_volume(task.ctxt, bdm.volume_id)
         patience = creation.Patience.of(conf)
-        creation.wait_until_available(task.ctxt, client, volume, patience=patience)
+        creation.wait_until_available(
+            task.ctxt,
+            client,
+            volume,
+            patience=patience,
+            on_progress=lambda *_: task.require_ours(),
+        )
 
     def discard(self, ctxt: context.RequestContext) -> None:
         """Delete the volume: no guest ever used it."""

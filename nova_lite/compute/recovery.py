@@ -22,6 +22,8 @@ from nova_lite.compute import host as compute_host
 from nova_lite.compute import image_undo
 from nova_lite.compute import task as compute_task
 from nova_lite.compute import writeahead
+from nova_lite.compute.operations import attach_volume
+from nova_lite.compute.operations import build
 from nova_lite.compute.operations import swap_volume
 from nova_lite.image import unfinished
 from nova_lite.volume import host_side
@@ -92,6 +94,8 @@ class Recovery:
                     left[operation.id] = item
                     self._taken.add(operation.id)
         for item in left.values():
+            # A power cut may have left the log without them.
+            item.devices = item.devices or _devices_of(item.operation, work)
             concurrency.spawn(self._take_up, item)
         for instance_uuid in work.deleted_guests:
             devices = [d for d in work.block_devices if d.instance_uuid == instance_uuid]
@@ -158,6 +162,8 @@ class Recovery:
                 operation.instance_uuid,
                 error.message,
             )
+        except Exception:
+            LOG.exception("Recovery of %s of %s failed", operation.action, operation.instance_uuid)
         finally:
             self._put_back(item)
         if resumed is not None:
@@ -197,7 +203,7 @@ class Recovery:
     def _go_on(
         self, ctxt: context.RequestContext, item: writeahead.Unfinished
     ) -> objects.Operation | None:
-        if item.outcome is not None:
+        if item.outcome is not None and not item.is_half_undone:
             self._tell(ctxt, item, item.outcome)
             return None
         restart = transitions.TABLE[item.operation.action].restart
@@ -206,17 +212,13 @@ class Recovery:
         if item.operation.action == transitions.SWAP_VOLUME.action:
             return self._end_swap(ctxt, item)
         if restart is transitions.Restart.RETRY:
-            self._undo_build(ctxt, item)
-            outcome = objects.Outcome(
-                succeeded=False, message=RESTARTED, changed_devices=item.devices
-            )
-            self._host.conductor.build_instances(
-                ctxt, item.instance, item.operation, outcome, same_host=True
-            )
+            self._end_build(ctxt, item)
         elif item.operation.action == transitions.ATTACH_VOLUME.action:
             self._undo_attach(ctxt, item)
         else:
             outcome = image_undo.roll_back(self._host, ctxt, item.operation)
+            if not outcome.succeeded:
+                outcome = item.outcome or outcome
             conductor = self._host.conductor
             compute_task.insist(conductor.finish_operation, ctxt, item.operation, outcome)
         return None
@@ -235,6 +237,22 @@ class Recovery:
         else:
             conductor.finish_operation(ctxt, item.operation, outcome)
 
+    def _end_build(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
+        """The next attempt: here, since this host has not failed; on another host; or
+        none, and then volumes that were made for the server go."""
+        self._undo_build(ctxt, item)
+        outcome = item.outcome or objects.Outcome(succeeded=False, message=RESTARTED)
+        outcome.changed_devices = item.devices
+        if item.outcome is None:
+            self._host.conductor.build_instances(
+                ctxt, item.instance, item.operation, outcome, same_host=True
+            )
+            return
+        if not item.reschedule:
+            build.discard_volumes(self._host, ctxt, item.devices, item.save)
+            outcome.facts = {**outcome.facts, **build.HOSTLESS}
+        self._tell(ctxt, item, outcome)
+
     def _undo_build(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
         """Nothing of the build stays on this host; its volumes stay reserved."""
         driver, instance_uuid = self._host.driver, item.instance.uuid
@@ -249,20 +267,23 @@ class Recovery:
                 types.volume_of(device, self._host).hold(
                     ctxt, instance_uuid, functools.partial(compute_task.insist, save)
                 )
-                if item.entry is not None:
-                    item.entry.device(device)
+                item.save(device)
         removal.release_strays(ctxt, self._host.cinder, instance_uuid, item.devices)
 
     def _undo_attach(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
         (device,) = item.devices
-        with contextlib.suppress(exceptions.GuestNotFound):
-            self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
-        removal.release(ctxt, self._host.cinder, device, self._host.driver.volumes, keep=True)
         outcome = objects.Outcome(
-            succeeded=False,
-            message=f"The volume was not attached: {RESTARTED}",
-            removed_devices=[device.uuid],
+            succeeded=False, message=f"The volume was not attached: {RESTARTED}"
         )
+        try:
+            with contextlib.suppress(exceptions.GuestNotFound):
+                self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
+        except exceptions.DeviceDetachRefused:
+            attach_volume.keep_half_attached(device)
+            outcome.changed_devices = [device]
+        else:
+            removal.release(ctxt, self._host.cinder, device, self._host.driver.volumes, keep=True)
+            outcome.removed_devices = [device.uuid]
         compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
 
     def _end_swap(
@@ -271,7 +292,7 @@ class Recovery:
         """Back, as long as the guest is on the old volume; else forward."""
         operation = item.operation
         message = f"The volume was not swapped: {RESTARTED}"
-        outcome = objects.Outcome(succeeded=False, message=message)
+        outcome = item.outcome or objects.Outcome(succeeded=False, message=message)
         if item.devices and swap_volume.is_past_return(self._host, operation, item.devices[0]):
             return self._host.conductor.resume_operation(ctxt, operation)
         if item.devices:
@@ -289,7 +310,7 @@ class Recovery:
         host is undone. If it is ``over`` (a delete, or the reaper), volumes that
         only we know of are deleted; else they are the next attempt's. Cinder's
         attachments are theirs who took it."""
-        if item.outcome is not None and not item.outcome.succeeded:
+        if item.outcome is not None and not item.outcome.succeeded and not item.is_half_undone:
             # It was undone, and only telling so was left.
             return
         driver, instance_uuid = self._host.driver, item.instance.uuid
@@ -329,11 +350,16 @@ def _without_log(
     )
     if instance is None:
         return None
+    return writeahead.Unfinished(None, operation, instance, _devices_of(operation, work), [])
+
+
+def _devices_of(
+    operation: objects.Operation, work: objects.HostWork
+) -> list[objects.BlockDeviceMapping]:
     volume_id = operation.arguments.get("volume_id")
-    devices = [
+    return [
         device
         for device in work.block_devices
         if device.instance_uuid == operation.instance_uuid
         and volume_id in (None, device.volume_id)
     ]
-    return writeahead.Unfinished(None, operation, instance, devices, [])

@@ -48,8 +48,9 @@ class InstanceTask:
     :ivar superseded: somebody else (a delete) has taken the server: what is in
         Cinder for it is theirs now.
     :ivar admin_password: of a server to be built; in memory only, never logged.
+    :ivar is_half_undone: an undo step has failed.
     :ivar end_badly: what to tell the conductor after a failure; the default
-        closes the operation with an error.
+        closes the operation with an error, once everything is undone.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class InstanceTask:
         self.removed_devices: list[str] = []
         self.message: str | None = None
         self.admin_password: str | None = None
-        self.end_badly: collections.abc.Callable[[Exception], None] = self.fail
+        self.is_half_undone = False
+        self.end_badly: collections.abc.Callable[[Exception], None] = self._end
         self._changed: dict[str, objects.BlockDeviceMapping] = {}
         self._steps: list[objects.Step] = list(operation.steps)
         self._task_state: str | None = None
+        self._is_left = False
         self.superseded = False
         self._entry = entry
         self._conductor = conductor
@@ -161,6 +164,30 @@ class InstanceTask:
                 self._entry.outcome(outcome)
             insist(self._conductor.finish_operation, self.ctxt, self.operation, outcome)
 
+    def _end(self, error: Exception) -> None:
+        if self.is_half_undone:
+            self.leave(error)
+        else:
+            self.fail(error)
+
+    def leave(self, error: Exception, *, reschedule: bool = False) -> None:
+        """What was done here cannot be undone, or ended, now: it is left to the next
+        sweep (:mod:`nova_lite.compute.recovery`), and so is telling the conductor.
+
+        :param reschedule: it is to try the next host then.
+        """
+        self.report()
+        self.message = message_for_user(error)
+        outcome = self.outcome(succeeded=False, details=details_for_admin(error))
+        self._entry.outcome(outcome, reschedule=reschedule, is_half_undone=True)
+        self._is_left = True
+        LOG.warning(
+            "%s of %s is left to the next sweep: %s",
+            self.operation.action,
+            self.instance.uuid,
+            error,
+        )
+
     def fail(self, error: Exception) -> None:
         """Close the operation with an error, unless it is not ours any more."""
         if isinstance(error, exceptions.OperationSuperseded):
@@ -185,9 +212,12 @@ class InstanceTask:
             admin_password=self.admin_password,
         )
 
-    def forget(self) -> None:
-        """The conductor knows the outcome: the log of this host need not."""
-        self._entry.remove()
+    def end_log(self) -> None:
+        """What the conductor knows, the log of this host need not."""
+        if self._is_left:
+            self._entry.close()
+        else:
+            self._entry.remove()
 
     def _take_steps(self) -> list[objects.Step]:
         steps, self._steps = self._steps, []
@@ -230,7 +260,7 @@ class Tasks:
         """
         self.active.add(operation.id)
         try:
-            with self._locks.hold(instance.uuid, operation.action):
+            with self._turn_of(ctxt, operation, instance):
                 entry = self._log.open(operation.id)
                 try:
                     entry.begin(operation, instance, devices)
@@ -252,6 +282,29 @@ class Tasks:
         finally:
             self.active.discard(operation.id)
 
+    @contextlib.contextmanager
+    def _turn_of(
+        self,
+        ctxt: context.RequestContext,
+        operation: objects.Operation,
+        instance: objects.Instance,
+    ) -> collections.abc.Iterator[None]:
+        """The server's lock. While another operation has it, signs of life say that
+        the message has come, so that the conductor does not take it for lost."""
+
+        def report() -> None:
+            with contextlib.suppress(exceptions.NovaLiteError):
+                self._conductor.report_operation(ctxt, operation, [], None)
+
+        waiting = concurrency.Periodic("waiting", self._progress_interval_s, report)
+        waiting.start()
+        try:
+            with self._locks.hold(instance.uuid, operation.action):
+                waiting.stop()
+                yield
+        finally:
+            waiting.stop()
+
     def _run(self, task: InstanceTask) -> collections.abc.Iterator[InstanceTask]:
         reporter = concurrency.Periodic("progress", self._progress_interval_s, task.report)
         reporter.start()
@@ -263,12 +316,13 @@ class Tasks:
             task.superseded |= isinstance(error, exceptions.OperationSuperseded)
             for line in task.undo.revert():
                 error.add_note(line)
+                task.is_half_undone = True
             with contextlib.suppress(exceptions.OperationSuperseded):
                 task.end_badly(error)
-            task.forget()
+            task.end_log()
             raise
         else:
-            task.forget()
+            task.end_log()
         finally:
             reporter.stop()
 

@@ -31,9 +31,16 @@ class Unfinished:
     devices: list[objects.BlockDeviceMapping]
     steps: list[str]
     outcome: objects.Outcome | None = None
-    """Set if everything was done, and only telling the conductor was not."""
+    """Set if it is known how it ended, and only telling the conductor was left."""
     reschedule: bool = False
     """The conductor must be told to try the next host."""
+    is_half_undone: bool = False
+    """It failed, and not all of it could be undone: that comes before telling."""
+
+    def save(self, device: objects.BlockDeviceMapping) -> None:
+        """A device has changed while the operation was taken up."""
+        if self.entry is not None:
+            self.entry.device(device)
 
 
 class Entry:
@@ -69,8 +76,16 @@ class Entry:
         of this host and can be found by this record alone."""
         self._append("device", device.obj_to_primitive(), sync=True)
 
-    def outcome(self, outcome: objects.Outcome, *, reschedule: bool = False) -> None:
-        """All is done or undone; the conductor must be told."""
+    def outcome(
+        self,
+        outcome: objects.Outcome,
+        *,
+        reschedule: bool = False,
+        is_half_undone: bool = False,
+    ) -> None:
+        """All is done, or undone as far as it could be; the conductor must be told."""
+        if is_half_undone:
+            self._append("half_undone", True)
         kind = "reschedule" if reschedule else "outcome"
         self._append(kind, outcome.obj_to_primitive(), sync=True)
 
@@ -150,6 +165,7 @@ def _read(path: pathlib.Path) -> Unfinished | None:
         [value for kind, value in records if kind == "step"],
         _object(outcome) if outcome else None,
         "reschedule" in last,
+        "half_undone" in last,
     )
 
 

@@ -182,9 +182,10 @@ class Reaper:
 
     def _resend(self, ctxt: context.RequestContext, operation: objects.Operation) -> None:
         """The host never confirmed: the message is lost, or will find its
-        ticket void."""
+        ticket void. A delete is not done without a host that is up, for the guest
+        runs there."""
         resends = operation.arguments.get("resends", 0) + 1
-        if resends > MAX_RESENDS:
+        if resends > MAX_RESENDS and operation.action != transitions.DELETE.action:
             self._host_is_down(ctxt, operation)
             return
         arguments = {**operation.arguments, "resends": resends}

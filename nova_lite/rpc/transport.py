@@ -4,6 +4,7 @@ import collections.abc
 import logging
 import typing
 
+import kombu.exceptions
 import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging import server as oslo_messaging_server
@@ -38,6 +39,13 @@ oslo_messaging.set_transport_defaults(control_exchange="nova-lite")
 SENDING_CONNECTIONS = 10
 """A connection is busy until the broker has confirmed one message, and then free;
 the library's 30 of them cost a daemon 4 MB of buffers after a burst."""
+
+CAST_RETRIES = 2
+"""How often a broker that cannot be reached is tried again for a cast. The library's way
+is for ever, and who asked would wait for that; what is cast is in the database anyway."""
+
+_UNDELIVERED = (oslo_messaging.MessageDeliveryFailure, kombu.exceptions.OperationalError)
+"""The broker cannot be reached; the second one comes when there was no connection before."""
 
 expected_errors = oslo_messaging.expected_exceptions(exceptions.NovaLiteError)
 """Decorates endpoint methods that answer with errors of ours: they reach the
@@ -109,7 +117,7 @@ class Client:
             return client.call(ctxt, method, **arguments)
         except oslo_messaging.MessagingTimeout as error:
             raise exceptions.RpcTimeout(service=self.TOPIC, method=method) from error
-        except oslo_messaging.MessageDeliveryFailure as error:
+        except _UNDELIVERED as error:
             raise exceptions.RemoteServiceError(
                 service="The message broker", reason="it cannot be reached"
             ) from error
@@ -130,10 +138,11 @@ class Client:
     ) -> None:
         """Wake somebody up. An undelivered cast is only logged: the intent is
         in the database, where the reaper finds it."""
-        client = self._client.prepare(server=server) if server else self._client
+        target = {"server": server} if server else {}
+        client = self._client.prepare(retry=CAST_RETRIES, **target)
         try:
             client.cast(ctxt, method, **arguments)
-        except oslo_messaging.MessagingException as error:
+        except (oslo_messaging.MessagingException, *_UNDELIVERED) as error:
             LOG.warning(
                 "Could not send %s to %s (%s); it will be taken up from the database",
                 method,

@@ -24,6 +24,15 @@ from nova_lite.volume import keys
 ConnectionInfo = dict[str, typing.Any]
 """Cinder's ``connection_info``: ``driver_volume_type``, ``data``, ``serial``."""
 
+IsWanted: typing.TypeAlias = collections.abc.Callable[[], bool]
+"""Whether the end of something long is still wanted."""
+
+
+def wanted() -> bool:
+    """Whatever happens."""
+    return True
+
+
 CONSOLE_BYTES_KEPT = 100 * 1024
 """How much of a console's end :meth:`ConsoleOps.output` gives."""
 
@@ -218,8 +227,13 @@ class PowerOps(abc.ABC):
         """Start; a running guest is success."""
 
     @abc.abstractmethod
-    def power_off(self, instance_uuid: str, timeout_s: float) -> None:
-        """Ask to shut down, and after ``timeout_s`` (0 = at once) pull the plug."""
+    def power_off(
+        self, instance_uuid: str, timeout_s: float, *, is_wanted: IsWanted = wanted
+    ) -> None:
+        """Ask to shut down, and after ``timeout_s`` (0 = at once) pull the plug.
+
+        :param is_wanted: asked now and then; when it says no, the guest is let alone.
+        """
 
 
 Download: typing.TypeAlias = collections.abc.Callable[[typing.Any, objects.ImageMeta, str], object]
@@ -444,7 +458,7 @@ class VolumeOps(abc.ABC):
         old: ConnectionInfo,
         new: VolumeDevice,
         *,
-        is_wanted: collections.abc.Callable[[], bool],
+        is_wanted: IsWanted,
     ) -> None:
         """Move the running guest's disk from a volume to another one of the same size
         or larger, both connected: its data are copied while the guest works, and the

@@ -1,5 +1,7 @@
 """Plug a reserved volume into a server."""
 
+import functools
+
 from nova_lite import objects
 from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
@@ -11,30 +13,39 @@ from nova_lite.volume import removal
 def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None:
     """Connect the one device of ``task`` and give it to the guest.
 
-    On an error the volume is given back to Cinder and the device forgotten.
+    On an error the volume is given back to Cinder and the device forgotten, unless the
+    guest keeps its disk.
     """
     (device,) = task.devices
-    task.removed_devices.append(device.uuid)
-    task.undo.add("release volume", _give_back, host, task, device)
+    task.end_badly = functools.partial(_end_badly, task, device)
+    task.undo.add(
+        "release volume",
+        removal.release,
+        task.ctxt,
+        host.cinder,
+        device,
+        host.driver.volumes,
+        keep=True,
+    )
     types.volume_of(device, host).attach(
         task,
         before_plug=lambda: host.conductor.save_block_device(task.ctxt, task.operation, device),
     )
-    task.removed_devices.remove(device.uuid)
 
 
-def _give_back(
-    host: compute_host.ComputeHost,
-    task: compute_task.InstanceTask,
-    device: objects.BlockDeviceMapping,
+def _end_badly(
+    task: compute_task.InstanceTask, device: objects.BlockDeviceMapping, error: Exception
 ) -> None:
-    try:
-        removal.release(task.ctxt, host.cinder, device, host.driver.volumes, keep=True)
-    except Exception:
-        # The device stays known, as one that is half detached: its user can
-        # detach it again, and a delete of the server releases it.
-        if device.phase != DevicePhase.DISCONNECTED:
-            device.phase = DevicePhase.UNPLUGGING.value
-        task.removed_devices.remove(device.uuid)
+    if task.is_half_undone:
+        keep_half_attached(device)
         task.save_device(device)
-        raise
+    else:
+        task.removed_devices.append(device.uuid)
+    task.fail(error)
+
+
+def keep_half_attached(device: objects.BlockDeviceMapping) -> None:
+    """Something has the volume still: the device stays known, as one that is half
+    detached. Its user can detach it again, and a delete of the server releases it."""
+    if device.phase != DevicePhase.DISCONNECTED:
+        device.phase = DevicePhase.UNPLUGGING.value

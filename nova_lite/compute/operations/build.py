@@ -1,9 +1,11 @@
 """Build a server: claim room, prepare its block devices, start its guest."""
 
+import collections.abc
 import dataclasses
 import functools
 import logging
 
+from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite import states
@@ -24,6 +26,9 @@ ABORTS = (
     exceptions.UnsupportedByDriver,
 )
 """Errors that no other host would cure: the request itself cannot be met."""
+
+HOSTLESS = {"host": None, "node": None}
+"""Where a server is whose build is given up."""
 
 
 def run(
@@ -127,25 +132,42 @@ def _spawn(
     root_image: interface.RootImage | None,
 ) -> None:
     with task.step("spawn", states.TaskState.SPAWNING):
-        task.undo.add("destroy guest", host.driver.guests.destroy, task.instance.uuid)
+        # While it may run, nothing that it uses goes.
+        task.undo.add_vital("destroy guest", host.driver.guests.destroy, task.instance.uuid)
         host.driver.guests.spawn(task.instance, spec.image, info, root_image)
     task.facts["power_state"] = int(states.PowerState.RUNNING)
+
+
+def discard_volumes(
+    host: compute_host.ComputeHost,
+    ctxt: context.RequestContext,
+    devices: collections.abc.Iterable[objects.BlockDeviceMapping],
+    save: collections.abc.Callable[[objects.BlockDeviceMapping], object],
+) -> None:
+    """There is no further attempt: volumes that were made for the server go. One that
+    cannot be deleted now does not keep the others."""
+    for device in devices:
+        if not device.is_volume:
+            continue
+        try:
+            types.volume_of(device, host).discard(ctxt)
+            save(device)
+        except exceptions.NovaLiteError as left:
+            LOG.warning("Volume %s is left behind: %s", device.volume_id, left.message)
 
 
 def _end_badly(
     host: compute_host.ComputeHost, task: compute_task.InstanceTask, error: Exception
 ) -> None:
-    """Everything is undone: another host, or the end."""
-    if task.superseded or isinstance(error, ABORTS):
-        for device in task.devices:
-            if not device.is_volume:
-                continue
-            try:
-                types.volume_of(device, host).discard(task.ctxt)
-                task.save_device(device)
-            except exceptions.NovaLiteError as left:
-                LOG.warning("Volume %s is left behind: %s", device.volume_id, left.message)
-        task.facts.update(host=None, node=None)
+    """Another host, or the end; but not while there may be a guest here, which would
+    share its volumes with the other host's."""
+    is_over = task.superseded or isinstance(error, ABORTS)
+    if task.is_half_undone:
+        task.leave(error, reschedule=not is_over)
+        return
+    if is_over:
+        discard_volumes(host, task.ctxt, task.devices, task.save_device)
+        task.facts.update(HOSTLESS)
         task.fail(error)
         return
     LOG.warning("Build of %s failed on this host: %s", task.instance.uuid, error, exc_info=error)

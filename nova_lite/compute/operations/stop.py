@@ -14,12 +14,16 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     instance_uuid = task.instance.uuid
     with task.step("power_off"):
         try:
-            host.driver.power.power_off(instance_uuid, _patience_s(host, task))
+            host.driver.power.power_off(
+                instance_uuid, _patience_s(host, task), is_wanted=lambda: not task.superseded
+            )
         except exceptions.HypervisorError:
             # What counts is whether it is off: the guest may have been quicker.
             found = host.driver.guests.info(instance_uuid)
             if found.power_state != states.PowerState.SHUTDOWN:
                 raise
+        # A delete does not wait for the guest's patience.
+        task.require_ours()
     task.facts["power_state"] = int(states.PowerState.SHUTDOWN)
 
 

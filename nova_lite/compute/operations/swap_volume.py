@@ -60,6 +60,11 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
         _settle(host, task, device)
     except exceptions.OperationSuperseded:
         raise
+    except exceptions.RemoteServiceError:
+        # There is no way back, and what the guest writes is on the new volume: the
+        # next sweep goes on, until Cinder has heard of it.
+        task.end_badly = task.leave
+        raise
     except Exception:
         # Its user can detach it, and a delete of the server releases both volumes.
         device.phase = states.DevicePhase.UNPLUGGING.value
@@ -90,10 +95,7 @@ def roll_back(
 
     :raises nova_lite.exceptions.NovaLiteError: something of it failed; it can be repeated.
     """
-    info = host_side.connection_info_of(device)
-    if info is not None:
-        with contextlib.suppress(exceptions.GuestNotFound):
-            host.driver.volumes.abandon_swap(device.instance_uuid, info)
+    _end_copy(host, device)
     arguments = operation.arguments
     target = swapping.other_of(device) or swapping.stand_in(
         device, arguments["new_volume_id"], arguments.get("new_attachment_id")
@@ -116,7 +118,7 @@ def _move(
         "end Cinder's migration", swapping.tell_failure, ctxt, host.cinder, task.operation
     )
     task.undo.add("tell Cinder that it stays", host.cinder.roll_detaching, ctxt, device.volume_id)
-    task.undo.add("release the new volume", _give_back, host, task, device, target)
+    task.undo.add_vital("release the new volume", _give_back, host, task, device, target)
     with task.step("connect_volume"):
         volumes = _Remembered(host, task, device, target)
         way = flow.flow_for(ctxt, device, host.cinder, volumes, keys.VolumeKeys(host.conf))
@@ -125,6 +127,7 @@ def _move(
         # With what the host has found out, such as the device's path.
         swapping.remember(device, target)
         task.save_device(device)
+    task.undo.add_vital("end the copy", _end_copy, host, device)
     with task.step("copy"):
         _copy(host, task, device, target)
     task.undo.commit()
@@ -149,6 +152,14 @@ def _copy(
         if not _is_backed_by(host, device, target):
             raise
         LOG.info("The guest is on volume %s in spite of: %s", target.volume_id, error)
+
+
+def _end_copy(host: compute_host.ComputeHost, device: Device) -> None:
+    """No copy runs on: the new volume is to be released."""
+    info = host_side.connection_info_of(device)
+    if info is not None:
+        with contextlib.suppress(exceptions.GuestNotFound):
+            host.driver.volumes.abandon_swap(device.instance_uuid, info)
 
 
 def _turn(

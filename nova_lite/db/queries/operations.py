@@ -167,9 +167,11 @@ def report(
 ) -> None:
     """Sign of life: the current step, and the steps that are over.
 
-    :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
+    :raises nova_lite.exceptions.OperationSuperseded: the ticket is void, or an owner
+        that waited to begin has begun.
     """
-    _change(connection, operation, step=operation.step)
+    seen_step = STEP_CAST if operation.step == STEP_CAST else None
+    _change(connection, operation, seen_step=seen_step, step=operation.step)
     if task_state is not None:
         own_task(connection, operation, task_state=task_state)
     _insert_steps(connection, operation.id, steps)

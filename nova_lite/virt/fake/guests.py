@@ -122,7 +122,13 @@ class FakePower(fake_world.Part, interface.PowerOps):
         self.world.save()
 
     @faults.injectable
-    def power_off(self, instance_uuid: str, timeout_s: float) -> None:
+    def power_off(
+        self,
+        instance_uuid: str,
+        timeout_s: float,
+        *,
+        is_wanted: interface.IsWanted = interface.wanted,
+    ) -> None:
         """Set it to shut down; fake guests always obey."""
         self.world.guest(instance_uuid).power_state = states.PowerState.SHUTDOWN
         self.world.save()

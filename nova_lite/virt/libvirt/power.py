@@ -19,10 +19,19 @@ class LibvirtPower(interface.PowerOps):
         if not found.is_active():
             found.start()
 
-    def power_off(self, instance_uuid: str, timeout_s: float) -> None:
+    def power_off(
+        self,
+        instance_uuid: str,
+        timeout_s: float,
+        *,
+        is_wanted: interface.IsWanted = interface.wanted,
+    ) -> None:
         """Press the power button, wait, and pull the plug if it still runs."""
         found = self._own.get(instance_uuid)
         if timeout_s > 0 and found.is_active():
             found.ask_to_shut_down()
-            concurrency.wait_until(lambda: not found.is_active(), timeout_s, SHUTDOWN_POLL_S)
-        found.stop()
+            concurrency.wait_until(
+                lambda: not (found.is_active() and is_wanted()), timeout_s, SHUTDOWN_POLL_S
+            )
+        if is_wanted():
+            found.stop()

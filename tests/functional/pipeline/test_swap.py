@@ -112,7 +112,8 @@ def test_a_failure_after_the_turn_is_said_and_the_server_can_be_deleted(
     one_host: pipeline.World, server: str, volume: str
 ) -> None:
     """There is no way back: what the guest uses is what is recorded."""
-    one_host.hosts["a"].faults.fail("cinder.complete_migration", FAILURE)
+    refusal = exceptions.InvalidVolume(reason="it has another status")
+    one_host.hosts["a"].faults.fail("cinder.complete_migration", refusal)
     one_host.migrate(volume)
     one_host.wait(one_host.is_quiet, "the end of it")
     one_host.hosts["a"].faults.clear()
@@ -124,6 +125,66 @@ def test_a_failure_after_the_turn_is_said_and_the_server_can_be_deleted(
     attachments = one_host.cinder("GET", "/attachments/detail?all_tenants=1")["attachments"]
     assert attachments == []
     assert one_host.hosts["a"].driver.world.connected == {}
+
+
+AFTER_THE_TURN = ["complete_attachment", "delete_attachment", "complete_migration"]
+
+
+def strand(world: pipeline.World, volume: str, call: str) -> None:
+    """Have Cinder go away at ``call``, for longer than a host waits for it."""
+    faults = world.hosts["a"].faults
+    faults.calls.clear()
+    faults.fail(f"cinder.{call}", FAILURE)
+    world.migrate(volume)
+    world.wait(lambda: f"cinder.{call}" in faults.calls, "the turn")
+    world.wait(lambda: not world.active()["a"], "the host to leave it")
+    faults.clear()
+
+
+@pytest.mark.parametrize("call", AFTER_THE_TURN)
+def test_cinder_hears_of_the_turn_however_long_it_was_away(
+    one_host: pipeline.World, server: str, volume: str, call: str
+) -> None:
+    """Regression: the host gave up after 3 seconds, and what the guest wrote from then on
+    was on a volume that nobody knew."""
+    strand(one_host, volume, call)
+    refused = one_host.request(
+        "DELETE", f"{one_host.api_url}/v2.1/servers/{server}/os-volume_attachments/{volume}"
+    )
+    assert refused.status_code == 409, refused.text
+    one_host.recover()
+    assert shown(one_host, volume)["migration_status"] == "success"
+    one_host.check([volume])
+
+
+@pytest.mark.parametrize("call", AFTER_THE_TURN)
+def test_a_delete_ends_what_cinder_has_not_heard_of(
+    one_host: pipeline.World, server: str, volume: str, call: str
+) -> None:
+    strand(one_host, volume, call)
+    one_host.delete(server)
+    one_host.recover()
+    assert shown(one_host, volume)["migration_status"] == "success"
+    one_host.check([volume])
+
+
+def test_the_new_volume_is_not_given_back_while_it_is_copied_to(
+    one_host: pipeline.World, server: str, volume: str
+) -> None:
+    """Regression: the hypervisor could not be asked to end the copy, and Cinder was
+    given the volume that it went to."""
+    faults = one_host.hosts["a"].faults
+    faults.fail("volumes.swap", REFUSAL, times=1)
+    faults.fail("volumes.abandon_swap", REFUSAL)
+    one_host.migrate(volume)
+    one_host.wait(lambda: "volumes.abandon_swap" in faults.calls, "the undo")
+    one_host.wait(lambda: not one_host.active()["a"], "the host to leave it")
+    assert "cinder.delete_attachment" not in faults.calls
+    assert shown(one_host, volume)["migration_status"] not in ("success", "error")
+    faults.clear()
+    one_host.recover()
+    assert shown(one_host, volume)["migration_status"] == "error"
+    one_host.check([volume])
 
 
 def test_a_delete_does_not_wait_for_the_copy(
