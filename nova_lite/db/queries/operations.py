@@ -167,11 +167,11 @@ def report(
 ) -> None:
     """Sign of life: the current step, and the steps that are over.
 
-    :raises nova_lite.exceptions.OperationSuperseded: the ticket is void, or an owner
-        that waited to begin has begun.
+    :raises nova_lite.exceptions.OperationSuperseded: the ticket is void.
     """
-    seen_step = STEP_CAST if operation.step == STEP_CAST else None
-    _change(connection, operation, seen_step=seen_step, step=operation.step)
+    # An owner that waits to begin names none, and its report may come after its begin.
+    now = {} if operation.step == STEP_CAST else {"step": operation.step}
+    _change(connection, operation, **now)
     if task_state is not None:
         own_task(connection, operation, task_state=task_state)
     _insert_steps(connection, operation.id, steps)
