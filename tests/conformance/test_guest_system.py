@@ -86,6 +86,15 @@ def test_a_guests_system_sees_its_disks_come_and_go(libvirt_lab, guest_image):
     booted.wait_for("powering-off")
 
 
+def test_a_shutdown_that_is_not_wanted_any_more(libvirt_lab):
+    """A guest that does not listen is let alone, and nobody waits for it."""
+    power = libvirt_lab.driver.power
+    instance_uuid = libvirt_lab.spawn(libvirt_lab.volume("vda"))
+    power.power_off(instance_uuid, 3600, is_wanted=lambda: False)
+    info = libvirt_lab.driver.guests.info(instance_uuid)
+    assert info.power_state is states.PowerState.RUNNING
+
+
 def test_a_guest_reads_its_config_drive(libvirt_lab, guest_image):
     """S59, S85: who it is, and which disk is the tagged one, by its address."""
     lab = libvirt_lab
