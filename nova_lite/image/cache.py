@@ -145,7 +145,7 @@ class ImageCache(interface.ImageOps):
             image_meta.id, str(path), kept_format, size_bytes, origin="from Glance", copied=copied
         )
         record = {key: getattr(image, key) for key in _RECORDED}
-        durable.write_text(_record_of(path), json.dumps(record))
+        concurrency.in_native_thread(durable.write_text, _record_of(path), json.dumps(record))
         LOG.info("Fetched image %s: %s", image_meta.id, copied)
         return image
 
