@@ -83,7 +83,7 @@ class BaseFiles:
                 aging.use(path)
                 return path
             self.path.mkdir(parents=True, exist_ok=True)
-            temporary = durable.temporary_for(path)
+            temporary = durable.temporary_for(path, self._conf.host)
             try:
                 with temporary.open("wb") as file:
                     file.truncate(size_bytes)
