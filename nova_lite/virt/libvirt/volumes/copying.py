@@ -130,11 +130,14 @@ def _give_up(look_up: LookUp, disk: xml.Disk) -> None:
 def _patiently(step: collections.abc.Callable[[], R]) -> R:
     """Repeat ``step`` while libvirtd is away, within :data:`RECONNECT_GRACE_S`."""
     end = time.monotonic() + RECONNECT_GRACE_S
+    is_told = False
     while True:
         try:
             return step()
         except exceptions.HypervisorUnavailable as error:
             if time.monotonic() >= end:
                 raise
-            LOG.warning("%s; QEMU's copy goes on, looking for it again", error.message)
+            if not is_told:
+                LOG.warning("%s; QEMU's copy goes on, looking for it again", error.message)
+            is_told = True
         concurrency.sleep(LOOK_INTERVAL_S)
