@@ -39,6 +39,19 @@ Event: typing.TypeAlias = typing.Any
 Semaphore = eventlet.semaphore.Semaphore
 WsgiApplication: typing.TypeAlias = collections.abc.Callable[..., typing.Any]
 
+NATIVE_THREADS = 64
+"""How many blocking calls run at once in a green process. Started with the first one."""
+
+MAX_SLOW_CALLS = 48
+"""How many of them may be other than the hypervisor's. Ceph takes minutes to remove a
+large image, and a file system whose server is gone never answers: guests must still be
+started, stopped and asked."""
+
+_room_for_slow_calls = Semaphore(MAX_SLOW_CALLS)
+_get_ident = eventlet.patcher.original("threading").get_ident
+_green_ident: int | None = None
+"""The thread that the green ones share; None in a process without them."""
+
 
 class DeadlineExceeded(Exception):
     """The body of :func:`deadline` took too long."""
@@ -46,6 +59,9 @@ class DeadlineExceeded(Exception):
 
 def monkey_patch() -> None:
     """Make the standard library cooperative. Call before other imports."""
+    global _green_ident
+    _green_ident = _get_ident()
+    eventlet.tpool.set_num_threads(NATIVE_THREADS)
     # The driver brings a copy of OpenSSL: see :func:`patch_psycopg`.
     eventlet.monkey_patch(psycopg=False)
     _share_subprocess_errors()
@@ -87,10 +103,58 @@ def in_native_thread(
     function: collections.abc.Callable[P, R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
     """Run a blocking C call in a native thread, and wait for it without
-    stopping the others. Outside a green process it is a plain call."""
-    if not eventlet.patcher.is_monkey_patched("socket"):
+    stopping the others. Outside a green thread it is a plain call.
+
+    No more than :data:`MAX_SLOW_CALLS` run at once; the others wait for them.
+    """
+    if _get_ident() != _green_ident:
+        return function(*args, **kwargs)
+    with _room_for_slow_calls:
+        return typing.cast(R, eventlet.tpool.execute(function, *args, **kwargs))
+
+
+def in_kept_native_thread(
+    function: collections.abc.Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for the hypervisor's calls, for which threads are always kept."""
+    if _get_ident() != _green_ident:
         return function(*args, **kwargs)
     return typing.cast(R, eventlet.tpool.execute(function, *args, **kwargs))
+
+
+def start_native_thread(function: collections.abc.Callable[[], object], name: str) -> None:
+    """Run ``function`` in a native thread of its own, for as long as the process lives.
+
+    There it may touch nothing that green threads use, locks and logs included; they are
+    told by a :class:`Bell`.
+    """
+    threads = eventlet.patcher.original("threading")
+    threads.Thread(target=function, name=name, daemon=True).start()
+
+
+_PIPE_BYTES = 65536
+"""All that a pipe holds."""
+
+
+class Bell:
+    """What a native thread wakes a green one with."""
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+        self._write = eventlet.patcher.original("os").write
+
+    def ring(self) -> None:
+        """Wake who waits, or else who waits next. Safe in any thread."""
+        # When the pipe is full, it has rung often enough.
+        with contextlib.suppress(BlockingIOError):
+            self._write(self._write_end, b"!")
+
+    def wait(self) -> None:
+        """Until it has rung since the last time."""
+        if is_patched():
+            eventlet.hubs.trampoline(self._read_end, read=True)
+        os.read(self._read_end, _PIPE_BYTES)
 
 
 def native_lock() -> contextlib.AbstractContextManager[bool]:

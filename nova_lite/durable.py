@@ -4,16 +4,25 @@ A file is written under a temporary name beside its place, flushed to the disk
 and renamed. What a dead process left has :data:`TEMPORARY_SUFFIX` in its name.
 """
 
+import hashlib
 import os
 import pathlib
+import time
 import uuid
 
 TEMPORARY_SUFFIX = ".part"
 
+ABANDONED_S = 24 * 3600
+"""Nobody writes a file for that long without a pause."""
 
-def temporary_for(path: pathlib.Path) -> pathlib.Path:
-    """A new name beside ``path`` to write to before :func:`commit`."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
+
+def temporary_for(path: pathlib.Path, host: str | None = None) -> pathlib.Path:
+    """A new name beside ``path`` to write to before :func:`commit`.
+
+    :param host: who writes, in a directory that several hosts may share.
+    """
+    unique = _mark_of(host) + uuid.uuid4().hex[:12]
+    return path.with_name(f"{path.name}.{unique}{TEMPORARY_SUFFIX}")
 
 
 def commit(temporary: pathlib.Path, path: pathlib.Path) -> None:
@@ -43,10 +52,29 @@ def remove(path: pathlib.Path) -> None:
     _fsync(path.parent)
 
 
-def remove_leftovers(directory: pathlib.Path) -> None:
-    """Remove the temporary files a dead process left in ``directory``."""
+def remove_leftovers(directory: pathlib.Path, host: str | None = None) -> None:
+    """Remove the temporary files a dead process left in ``directory``.
+
+    :param host: only its own, and those that nobody has written to for
+        :data:`ABANDONED_S`: another host that shares the directory may be at work.
+    """
+    mark = _mark_of(host)
     for leftover in directory.glob(f"*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+        unique = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
+        if unique.startswith(mark) or _is_abandoned(leftover):
+            leftover.unlink(missing_ok=True)
+
+
+def _mark_of(host: str | None) -> str:
+    """What begins the unique part of the names of its files."""
+    return f"{hashlib.sha256(host.encode()).hexdigest()[:12]}-" if host else ""
+
+
+def _is_abandoned(path: pathlib.Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED_S
+    except FileNotFoundError:
+        return False
 
 
 def _fsync(path: pathlib.Path) -> None:

@@ -43,16 +43,17 @@ class ImageCache(interface.ImageOps):
     def __init__(self, conf: cfg.ConfigOpts, *, force_raw: bool | None = None) -> None:
         configured: bool = conf.libvirt.force_raw_images
         self._force_raw = configured if force_raw is None else force_raw
+        self._host: str = conf.host
         self._qemu_img = convert.QemuImg(conf)
         self._locks = locks.Locks()
         self._minimum_age_s: int = conf.image_cache.minimum_age_s
         self.path = pathlib.Path(conf.compute.instances_path) / conf.image_cache.subdirectory_name
 
     def start(self) -> None:
-        """Remove what a dead process left half-made in ``_base``: images, and
-        the drivers' other base files. Call once, before use."""
+        """Remove what a dead process of this host left half-made in ``_base``:
+        images, and the drivers' other base files. Call once, before use."""
         if self.path.exists():
-            durable.remove_leftovers(self.path)
+            durable.remove_leftovers(self.path, self._host)
 
     def ensure(
         self,
@@ -121,8 +122,8 @@ class ImageCache(interface.ImageOps):
         root_gib: int,
     ) -> interface.RootImage:
         LOG.info("Fetching image %s", image_meta.id)
-        downloaded = durable.temporary_for(path)
-        converted = durable.temporary_for(path)
+        downloaded = durable.temporary_for(path, self._host)
+        converted = durable.temporary_for(path, self._host)
         try:
             download(ctxt, image_meta, str(downloaded))
             found = inspect.inspect(image_meta.id, downloaded, image_meta.disk_format)
@@ -145,7 +146,7 @@ class ImageCache(interface.ImageOps):
             image_meta.id, str(path), kept_format, size_bytes, origin="from Glance", copied=copied
         )
         record = {key: getattr(image, key) for key in _RECORDED}
-        durable.write_text(_record_of(path), json.dumps(record))
+        concurrency.in_native_thread(durable.write_text, _record_of(path), json.dumps(record))
         LOG.info("Fetched image %s: %s", image_meta.id, copied)
         return image
 

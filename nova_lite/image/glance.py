@@ -222,8 +222,8 @@ class GlanceClient:
 
         try:
             for chunk in response.iter_content(CHUNK_BYTES):
-                verifier.update(chunk)
-                file.write(chunk)
+                # A socket that always has data never lets others run; this does.
+                concurrency.in_native_thread(_keep, chunk, file, verifier)
         except requests.RequestException as error:
             raise exceptions.RemoteServiceError(
                 service="Glance", reason=f"the download broke off: {type(error).__name__}"
@@ -310,7 +310,13 @@ class _Watched:
         """The next bytes; many at a time, whatever the library asks for."""
         if self._on_read is not None:
             self._on_read()
-        return self._file.read(max(size, CHUNK_BYTES) if size >= 0 else size)
+        size = max(size, CHUNK_BYTES) if size >= 0 else size
+        return concurrency.in_native_thread(self._file.read, size)
+
+
+def _keep(piece: bytes, file: typing.BinaryIO, verifier: _Verifier) -> None:
+    verifier.update(piece)
+    file.write(piece)
 
 
 def _error(refusal: remote.Refusal, image_id: str) -> exceptions.NovaLiteError:

@@ -13,6 +13,7 @@ import json
 import pathlib
 import urllib.parse
 
+from nova_lite import concurrency
 from nova_lite import durable
 from nova_lite import locks
 
@@ -72,10 +73,11 @@ class VolumeUsers:
                 self._write(volume_id, others)
 
     def _write(self, volume_id: str, users: frozenset[str]) -> None:
+        path = self._path(volume_id)
         if users:
-            durable.write_text(self._path(volume_id), json.dumps(sorted(users)))
+            concurrency.in_native_thread(durable.write_text, path, json.dumps(sorted(users)))
         else:
-            durable.remove(self._path(volume_id))
+            concurrency.in_native_thread(durable.remove, path)
 
     def _path(self, volume_id: str) -> pathlib.Path:
         return self._directory / f"{urllib.parse.quote(volume_id, safe='')}{_SUFFIX}"

@@ -20,6 +20,7 @@ from oslo_config import cfg
 
 from nova_lite import concurrency
 from nova_lite import exceptions
+from nova_lite import mounts
 from nova_lite.volume import records
 
 TRANSPORTS_WITHOUT_TARGETS = frozenset({"local", "rbd", "nfs"})
@@ -138,12 +139,12 @@ class HostConnectors:
             self._set_up()
             client = remotefs.RemoteFsClient("nfs", self._root_helper, nfs_mount_point_base=base)
             path = pathlib.Path(client.get_mount_point(export))
-            if path.is_mount():
+            # The table has no links, and the last step must not be looked at.
+            if mounts.is_mount_point(path.parent.resolve() / path.name):
                 rootwrap.execute(
                     "umount", str(path), run_as_root=True, root_helper=self._root_helper
                 )
-            if path.is_dir():
-                path.rmdir()
+            concurrency.in_native_thread(_remove_directory, path)
 
     def _of_os_brick(self) -> Properties:
         from os_brick.initiator import connector
@@ -218,6 +219,12 @@ class HostConnectors:
         ) as error:
             reason = _without_secrets(f"{type(error).__name__}: {error}", data)
             raise exceptions.VolumeNotConnected(transport=protocol, reason=reason) from None
+
+
+def _remove_directory(path: pathlib.Path) -> None:
+    """Gone is success."""
+    with contextlib.suppress(FileNotFoundError):
+        path.rmdir()
 
 
 def _without_secrets(text: str, data: Properties) -> str:

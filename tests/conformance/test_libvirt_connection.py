@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from nova_lite import concurrency
 from nova_lite import exceptions
 from nova_lite import states
 from tests.conformance import conftest
+from tests.conformance import test_volume_changes
 
 
 class Relay:
@@ -82,6 +84,45 @@ def test_a_lost_connection_is_an_error_and_then_comes_back(libvirt_lab, relay, d
     assert concurrency.wait_until(
         lambda: any(info.power_state is states.PowerState.SHUTDOWN for info in seen), 10
     ), "no event came over the new connection"
+
+
+def test_a_volumes_copy_outlives_the_connection(libvirt_lab, relay, driver):
+    """libvirtd restarts while QEMU copies: the guest still ends up on the new volume."""
+    instance_uuid = libvirt_lab.spawn(libvirt_lab.volume("vda"))
+    old = libvirt_lab.volume("vdb")
+    libvirt_lab.plug(instance_uuid, old)
+    new = test_volume_changes.target_of(libvirt_lab, old, instance_uuid)
+    cuts = []
+
+    def cut_once():
+        if not cuts:
+            cuts.append(relay.cut())
+            relay.listen()
+        return True
+
+    driver.volumes.swap(instance_uuid, old["connection_info"], new, is_wanted=cut_once)
+    assert cuts
+    serial = old["connection_info"]["serial"]
+    assert driver.volumes.is_backed_by(instance_uuid, serial, new["connection_info"])
+
+
+def test_no_copy_is_left_when_the_connection_goes_with_the_wish(libvirt_lab, relay, driver):
+    """Else QEMU would go on writing to a volume that is given back."""
+    instance_uuid = libvirt_lab.spawn(libvirt_lab.volume("vda"))
+    old = libvirt_lab.volume("vdb")
+    libvirt_lab.plug(instance_uuid, old)
+    new = test_volume_changes.target_of(libvirt_lab, old, instance_uuid)
+
+    def cut_and_give_up():
+        relay.cut()
+        relay.listen()
+        return False
+
+    with pytest.raises(exceptions.VolumeCopyStopped):
+        driver.volumes.swap(instance_uuid, old["connection_info"], new, is_wanted=cut_and_give_up)
+    command = ["virsh", "-c", "qemu:///system", "blockjob", instance_uuid, "vdb"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert "No current block job" in told.stdout
 
 
 def test_no_hypervisor_at_the_start(libvirt_lab):

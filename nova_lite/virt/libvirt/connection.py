@@ -23,39 +23,49 @@ KEEPALIVE_COUNT = 4
 class EventLoop:
     """libvirt's event loop: one a process, as libvirt has only one.
 
-    Its thread is a green one in a daemon: each turn of the loop runs in a
-    native thread, and what arrived is dispatched between two turns.
+    It runs in a native thread of its own, for whatever happens in others: libvirtd
+    hangs up on who does not answer it. What arrives is dispatched in another thread, a
+    green one in a daemon.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running = False
+        self._bell: concurrency.Bell | None = None
         self._served: weakref.WeakSet[events.Events] = weakref.WeakSet()
 
     def serve(self, arrived: events.Events) -> None:
-        """Dispatch ``arrived`` after each turn. Call before opening."""
+        """Dispatch what arrives there. Call before opening."""
         import libvirt
 
         self._served.add(arrived)
         with self._lock:
-            if self._running:
+            if self._bell is not None:
                 return
             # Errors are raised; libvirt need not print them as well.
             libvirt.registerErrorHandler(lambda _context, _error: None, None)
             libvirt.virEventRegisterDefaultImpl()
-            threading.Thread(target=self._run, name="libvirt-events", daemon=True).start()
-            self._running = True
+            bell = self._bell = concurrency.Bell()
+            threading.Thread(
+                target=self._dispatch, args=(bell,), name="libvirt-dispatch", daemon=True
+            ).start()
+            concurrency.start_native_thread(self._run, "libvirt-events")
+
+    def notice(self) -> None:
+        """Something was put aside. Called in the loop's native thread."""
+        if self._bell is not None:
+            self._bell.ring()
 
     def _run(self) -> None:
         import libvirt
 
         while True:
-            concurrency.in_native_thread(libvirt.virEventRunDefaultImpl)
+            libvirt.virEventRunDefaultImpl()
+
+    def _dispatch(self, bell: concurrency.Bell) -> None:
+        while True:
+            bell.wait()
             for arrived in list(self._served):
-                try:
-                    arrived.dispatch()
-                except exceptions.NovaLiteError:
-                    LOG.exception("An event of libvirt could not be handled")
+                arrived.dispatch()
 
 
 _event_loop = EventLoop()
@@ -155,7 +165,6 @@ class Connection:
         import libvirt
 
         connected = libvirt.open(self._uri)
-        # Drivers inside this process (test://) have nothing to keep alive: 1.
         connected.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
         for event, callback in (
             (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle),
@@ -171,14 +180,18 @@ class Connection:
         import libvirt
 
         if event not in (libvirt.VIR_DOMAIN_EVENT_DEFINED, libvirt.VIR_DOMAIN_EVENT_UNDEFINED):
-            self.events.put_aside(events.PowerChanged(domain.UUIDString()))
+            self._put_aside(events.PowerChanged(domain.UUIDString()))
 
     def _on_device_removed(
         self, _connection: VirConnect, domain: typing.Any, alias: str, _: object
     ) -> None:
-        self.events.put_aside(events.DeviceReleased(domain.UUIDString(), alias))
+        self._put_aside(events.DeviceReleased(domain.UUIDString(), alias))
 
     def _on_removal_failed(
         self, _connection: VirConnect, domain: typing.Any, alias: str, _: object
     ) -> None:
-        self.events.put_aside(events.DeviceReleased(domain.UUIDString(), alias, refused=True))
+        self._put_aside(events.DeviceReleased(domain.UUIDString(), alias, refused=True))
+
+    def _put_aside(self, event: events.PowerChanged | events.DeviceReleased) -> None:
+        self.events.put_aside(event)
+        _event_loop.notice()

@@ -1,8 +1,8 @@
 """What libvirt reports by itself, handed from its native thread to ours.
 
 libvirt calls back inside its event loop, in a native thread where nothing of
-ours may run: there, an event is only put aside. The thread that drives the
-loop dispatches what was put aside after each turn.
+ours may run: there, an event is only put aside. A thread of ours dispatches what
+was put aside, and waits for nobody: whoever reports power states may have to.
 """
 
 import collections
@@ -64,6 +64,9 @@ class Events:
     def __init__(self) -> None:
         self._arrived: collections.deque[PowerChanged | DeviceReleased] = collections.deque()
         self._on_power: list[collections.abc.Callable[[str], None]] = []
+        self._changed: collections.deque[str] = collections.deque()
+        self._is_telling = False
+        self._lock = threading.Lock()
         self._watches: dict[tuple[str, str], RemovalWatch] = {}
 
     def put_aside(self, event: PowerChanged | DeviceReleased) -> None:
@@ -71,7 +74,7 @@ class Events:
         self._arrived.append(event)
 
     def dispatch(self) -> None:
-        """Tell everybody about everything that arrived, in order."""
+        """Answer the watches, and have the others told in order, soon."""
         while self._arrived:
             event = self._arrived.popleft()
             if isinstance(event, DeviceReleased):
@@ -79,12 +82,34 @@ class Events:
                 if watch is not None:
                     watch.answer(Removal.REFUSED if event.refused else Removal.GONE)
                 continue
-            for callback in self._on_power:
-                callback(event.instance_uuid)
+            self._tell_of(event.instance_uuid)
 
     def on_power_changed(self, callback: collections.abc.Callable[[str], None]) -> None:
         """Call ``callback`` with the UUID of each guest whose power changed."""
         self._on_power.append(callback)
+
+    def _tell_of(self, instance_uuid: str) -> None:
+        with self._lock:
+            # Who is told looks at the guest then: once is enough.
+            if instance_uuid not in self._changed:
+                self._changed.append(instance_uuid)
+            if self._is_telling:
+                return
+            self._is_telling = True
+        threading.Thread(target=self._tell, name="power-changes", daemon=True).start()
+
+    def _tell(self) -> None:
+        while (instance_uuid := self._next_changed()) is not None:
+            for callback in self._on_power:
+                try:
+                    callback(instance_uuid)
+                except Exception:
+                    LOG.exception("The power change of %s could not be told", instance_uuid)
+
+    def _next_changed(self) -> str | None:
+        with self._lock:
+            self._is_telling = bool(self._changed)
+            return self._changed.popleft() if self._changed else None
 
     @contextlib.contextmanager
     def watch_removal(

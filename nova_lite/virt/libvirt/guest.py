@@ -27,7 +27,7 @@ def call(function: collections.abc.Callable[P, R], /, *args: P.args, **kwargs: P
     import libvirt
 
     try:
-        return concurrency.in_native_thread(function, *args, **kwargs)
+        return concurrency.in_kept_native_thread(function, *args, **kwargs)
     except libvirt.libvirtError as error:
         raise _translated(error) from error
 

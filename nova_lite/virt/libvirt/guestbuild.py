@@ -1,6 +1,7 @@
 """From a server and its block devices to the domain libvirt is given."""
 
 import collections.abc
+import pathlib
 import typing
 
 from oslo_config import cfg
@@ -96,17 +97,17 @@ class GuestBuilder:
             bus=local.bus or default_bus or naming.bus_of(local.target),
             source_type=source.source_type,
             network=source.network,
-            cache=self._cache_mode(source, instance_uuid),
+            cache=self._cache_mode(source),
             discard="unmap",
             boot_order=1 if local.is_root else None,
         )
 
-    def _cache_mode(self, source: transports.Source, instance_uuid: str) -> str:
+    def _cache_mode(self, source: transports.Source) -> str:
         if source.source_type == "network":
             # No file system is asked for O_DIRECT.
             return str(self._conf.libvirt.disk_cachemode)
-        folder = directory.InstanceDirectory(self._conf, instance_uuid).path
-        return cachemode.of(self._conf, folder)
+        # Servers' directories are on it, so that it is asked once for all of them.
+        return cachemode.of(self._conf, pathlib.Path(self._conf.compute.instances_path))
 
     def _config_drive(
         self,

@@ -14,6 +14,7 @@ import pytest
 
 from nova_lite import concurrency
 from nova_lite import conf as conf_module
+from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.image import cache
@@ -136,9 +137,37 @@ def test_leftovers_of_a_dead_process_go_at_the_start(conf):
     images = cache.ImageCache(conf)
     images.ensure(CTXT, image_meta(), Store().download)
     finished = files_in(images)
-    (images.path / "0123.456.part").write_bytes(b"half an image")
+    durable.temporary_for(images.path / "0123", conf.host).write_bytes(b"half an image")
     cache.ImageCache(conf).start()
     assert files_in(images) == finished
+
+
+def test_what_another_host_is_making_stays(tmp_path):
+    """They may share the folder, and one of them starts while others work."""
+    shared = {"compute__instances_path": str(tmp_path / "shared")}
+    one, other = (
+        cache.ImageCache(make_conf(tmp_path / host, default__host=host, **shared))
+        for host in ("h1", "h2")
+    )
+    store = Store()
+
+    def download(*args):
+        store.download(*args)
+        other.start()
+
+    image = one.ensure(CTXT, image_meta(), download)
+    assert pathlib.Path(image.path).read_bytes() == store.content
+
+
+def test_what_nobody_has_written_to_for_a_day_is_no_ones(conf):
+    images = cache.ImageCache(conf)
+    images.path.mkdir(parents=True)
+    new, old = images.path / "0123.456.part", images.path / "0123.789.part"
+    for path in (new, old):
+        path.write_bytes(b"half an image")
+    os.utime(old, (0, time.time() - 25 * 3600))
+    images.start()
+    assert files_in(images) == [new.name]
 
 
 def test_a_file_that_was_never_checked_is_not_trusted(conf):

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pathlib
+import subprocess
+import sys
 import typing
 
 import pytest
@@ -171,3 +173,16 @@ def test_locations_are_asked_for_as_the_service(
     assert client.rbd_urls("i1") == [RBD_URL]
     assert lying.roles[0] == "member,service"
     assert set(lying.roles[1:]) == {"admin,service"}
+
+
+def test_other_green_threads_have_their_turn_at_each_piece(tmp_path: pathlib.Path) -> None:
+    """eventlet's sockets wait for nobody while there are bytes, and a fast Glance has
+    always some: heartbeats would stop for as long as the image is large."""
+    command = [sys.executable, "-m", "tests.unit.image.green_transfer", str(tmp_path / "image")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["uploaded"]
+    for direction in ("download", "upload"):
+        assert 0 not in told[direction], direction
+    assert len(told["download"]) == len(told["upload"]) > 1

@@ -4,6 +4,7 @@ autospecced here and nothing is really connected."""
 
 import collections.abc
 import json
+import os
 import pathlib
 import typing
 from unittest import mock
@@ -14,12 +15,14 @@ from os_brick.initiator import connector as brick
 from os_brick.initiator.connectors import iscsi
 from os_brick.initiator.connectors import rbd
 from os_brick.privileged import rootwrap
+from os_brick.remotefs import remotefs
 from oslo_concurrency import lockutils
 from oslo_concurrency import processutils
 
 from nova_lite import concurrency
 from nova_lite import conf as conf_module
 from nova_lite import exceptions
+from nova_lite import mounts
 from nova_lite.volume import connector
 
 ALWAYS = {"host": "h1", "ip": "127.0.0.1", "multipath": False, "do_local_attach": False}
@@ -35,6 +38,16 @@ def fixture_conf(tmp_path: pathlib.Path) -> typing.Any:
 @pytest.fixture(name="host")
 def fixture_host(conf: typing.Any) -> connector.HostConnectors:
     return connector.HostConnectors(conf, ALWAYS)
+
+
+@pytest.fixture(name="mounted")
+def fixture_mounted(monkeypatch: pytest.MonkeyPatch) -> list[pathlib.Path]:
+    """Where something is mounted, by the kernel's table."""
+    paths: list[pathlib.Path] = []
+    monkeypatch.setattr(
+        mounts, "table", lambda: [mounts.Mount("7", "0:7", each) for each in paths]
+    )
+    return paths
 
 
 @pytest.fixture(name="factory")
@@ -202,22 +215,63 @@ def test_who_logs_in_may_be_said(
     assert host.has_iscsi_initiator is expected
 
 
+EXPORT = "127.0.0.1:/share"
+
+
+@pytest.fixture(name="share")
+def fixture_share(conf: typing.Any) -> pathlib.Path:
+    """Where os-brick mounts the export."""
+    base = conf.libvirt.nfs_mount_point_base
+    client = remotefs.RemoteFsClient("nfs", "sudo", nfs_mount_point_base=base)
+    found = pathlib.Path(client.get_mount_point(EXPORT))
+    found.mkdir(parents=True)
+    return found
+
+
 def test_a_share_that_is_mounted_is_unmounted(
-    host: connector.HostConnectors, tmp_path: pathlib.Path
+    host: connector.HostConnectors, share: pathlib.Path, mounted: list[pathlib.Path]
 ) -> None:
-    with (
-        mock.patch.object(rootwrap, "execute", autospec=True) as execute,
-        mock.patch.object(pathlib.Path, "is_mount", autospec=True, return_value=True),
-    ):
-        host.unmount("127.0.0.1:/share")
-    execute.assert_called_once_with("umount", mock.ANY, run_as_root=True, root_helper="sudo")
-    assert execute.call_args.args[1].startswith(str(tmp_path / "mnt"))
-
-
-def test_a_share_that_is_not_mounted_is_let_alone(host: connector.HostConnectors) -> None:
+    mounted.append(share)
     with mock.patch.object(rootwrap, "execute", autospec=True) as execute:
-        host.unmount("127.0.0.1:/share")
+        host.unmount(EXPORT)
+    execute.assert_called_once_with("umount", str(share), run_as_root=True, root_helper="sudo")
+    assert not share.exists()
+
+
+def test_a_share_that_is_not_mounted_is_let_alone(
+    host: connector.HostConnectors, share: pathlib.Path
+) -> None:
+    with mock.patch.object(rootwrap, "execute", autospec=True) as execute:
+        for _ in range(2):
+            host.unmount(EXPORT)
     execute.assert_not_called()
+    assert not share.exists()
+
+
+def test_a_share_whose_server_is_gone_is_not_looked_at(
+    host: connector.HostConnectors,
+    share: pathlib.Path,
+    mounted: list[pathlib.Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asks its file system for anything waits for ever."""
+    mounted.append(share)
+    looked_at = []
+
+    def watched(real: typing.Any) -> typing.Any:
+        def look(path: typing.Any, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+            looked_at.append(str(path))
+            return real(path, *args, **kwargs)
+
+        return look
+
+    for name in ("stat", "lstat", "open", "scandir"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    with mock.patch.object(rootwrap, "execute", autospec=True) as execute:
+        execute.side_effect = processutils.ProcessExecutionError
+        with pytest.raises(exceptions.VolumeNotConnected):
+            host.unmount(EXPORT)
+    assert [path for path in looked_at if path.startswith(str(share))] == []
 
 
 def test_shared_targets_have_a_place_for_their_lock(

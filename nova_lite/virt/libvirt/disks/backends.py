@@ -5,6 +5,7 @@ import os
 import pathlib
 import typing
 
+from nova_lite import concurrency
 from nova_lite.image import convert
 
 
@@ -65,12 +66,17 @@ class FlatBackend(RawBackend):
     ) -> int:
         """A copy of the base, fully allocated."""
         copied_bytes = super().make(path, base, base_format, size_bytes)
-        descriptor = os.open(path, os.O_RDWR)
-        try:
-            os.posix_fallocate(descriptor, 0, size_bytes)
-        finally:
-            os.close(descriptor)
+        # Some file systems write each block.
+        concurrency.in_native_thread(_allocate, path, size_bytes)
         return copied_bytes
+
+
+def _allocate(path: pathlib.Path, size_bytes: int) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    finally:
+        os.close(descriptor)
 
 
 BACKENDS: typing.Final[dict[str, type[DiskBackend]]] = {

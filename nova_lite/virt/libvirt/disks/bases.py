@@ -14,6 +14,7 @@ import subprocess
 
 from oslo_config import cfg
 
+from nova_lite import concurrency
 from nova_lite import durable
 from nova_lite import exceptions
 from nova_lite import locks
@@ -82,13 +83,13 @@ class BaseFiles:
                 aging.use(path)
                 return path
             self.path.mkdir(parents=True, exist_ok=True)
-            temporary = durable.temporary_for(path)
+            temporary = durable.temporary_for(path, self._conf.host)
             try:
                 with temporary.open("wb") as file:
                     file.truncate(size_bytes)
                 temporary.chmod(_FILE_MODE)
                 _format(temporary, command)
-                durable.commit(temporary, path)
+                concurrency.in_native_thread(durable.commit, temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
         return path

@@ -10,6 +10,7 @@ import uuid
 
 from oslo_config import cfg
 
+from nova_lite import concurrency
 from nova_lite import durable
 from nova_lite import exceptions
 
@@ -47,7 +48,8 @@ class InstanceDirectory:
     def record_formats(self, formats: collections.abc.Mapping[str, str]) -> None:
         """Write down the format of each disk, by file name."""
         content = {str(self.path_of(name)): fmt for name, fmt in formats.items()}
-        durable.write_text(self._info, json.dumps(content, indent=1) + "\n")
+        text = json.dumps(content, indent=1) + "\n"
+        concurrency.in_native_thread(durable.write_text, self._info, text)
 
     def formats(self) -> dict[str, str]:
         """The recorded format of each disk, by file name."""

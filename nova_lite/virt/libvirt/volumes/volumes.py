@@ -2,6 +2,7 @@
 
 import collections.abc
 import dataclasses
+import functools
 import logging
 import time
 import typing
@@ -176,7 +177,8 @@ class LibvirtVolumes(interface.VolumeOps):
         if disk.is_at(destination):
             copying.redefine(found, disk, destination)
         else:
-            copying.move(found, disk, destination, is_wanted)
+            look_up = functools.partial(self._own.get, instance_uuid)
+            copying.move(look_up, disk, destination, is_wanted)
 
     def abandon_swap(self, instance_uuid: str, connection_info: interface.ConnectionInfo) -> None:
         """End QEMU's job."""
