@@ -9,6 +9,7 @@ other node removes it.
 
 import collections.abc
 import contextlib
+import dataclasses
 import pathlib
 
 from oslo_config import cfg
@@ -21,6 +22,7 @@ from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt.configdrive import iso
 from nova_lite.virt.libvirt import cephauth
+from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt.disks import bases
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import parents
@@ -127,6 +129,26 @@ class RbdDisks(storage.Storage):
             "network",
             self._auth.network_access(),
         )
+
+    def prepare_start(self, found: guest.Guest) -> None:
+        """Have libvirt know the key, which it keeps in memory only, and the definition
+        name the monitors of now.
+
+        :raises nova_lite.exceptions.CephError: the cluster, or the key, is not there.
+        """
+        prefix = _image_of(found.uuid, "disk")
+        disks = [
+            disk
+            for disk in found.persistent().disks
+            if disk.network is not None and disk.source.partition("/")[2].startswith(prefix)
+        ]
+        if not disks:
+            # Of a server that has volumes only; they are seen to when they are connected.
+            return
+        access = self._auth.network_access()
+        for disk in disks:
+            if disk.network != access:
+                found.redefine(dataclasses.replace(disk, network=access))
 
     def capacity_bytes(self) -> int:
         """The pool's; every host that shares it sees the same room."""
