@@ -215,8 +215,7 @@ class RbdDisks(storage.Storage):
     def _remove(self, pool: ceph.Pool, image: str) -> None:
         options = self._conf.libvirt
         for clone in pool.all_clones(image):
-            with self._cluster.pool(clone.pool) as other:
-                other.flatten(clone.image)
+            self._cluster.cut_off(clone)
         pool.remove(
             image,
             attempts=options.rbd_destroy_volume_retries,
