@@ -44,12 +44,15 @@ class Unfinished:
 
 
 class Entry:
-    """The file of one operation."""
+    """The file of one operation. A record that was cut, by a power failure, makes room
+    for what is written next."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.is_new = not path.exists()
         self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if not self.is_new:
+            os.ftruncate(self._fd, _whole(path.read_bytes()).length)
 
     def begin(
         self,
@@ -140,15 +143,34 @@ class WriteAheadLog:
         return found
 
 
-def _read(path: pathlib.Path) -> Unfinished | None:
-    records: list[tuple[str, typing.Any]] = []
-    for line in path.read_text().splitlines():
+class _Whole(typing.NamedTuple):
+    """What can be relied on of a file."""
+
+    records: list[tuple[str, typing.Any]]
+    length: int
+    """Of the file up to their end, in bytes."""
+
+
+def _whole(content: bytes) -> _Whole:
+    """The records before the first that is damaged. None that was synced follows it:
+    syncing one syncs all before it."""
+    records, length = [], 0
+    *lines, _cut = content.split(b"\n")
+    for line in lines:
         try:
             kind, value = json.loads(line)
         except ValueError:
-            LOG.warning("%s ends in the middle of a record", path)
             break
         records.append((kind, value))
+        length += len(line) + 1
+    return _Whole(records, length)
+
+
+def _read(path: pathlib.Path) -> Unfinished | None:
+    content = path.read_bytes()
+    records, length = _whole(content)
+    if length < len(content):
+        LOG.warning("%s ends in the middle of a record", path)
     last = {kind: value for kind, value in records if kind not in ("device", "step")}
     if "operation" not in last or "instance" not in last:
         return None

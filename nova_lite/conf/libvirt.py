@@ -25,7 +25,9 @@ OPTS = [
         default=3.0,
         min=0.1,
         help="Seconds the probe guest of ``virt_type = auto`` has to run on KVM. The answer "
-        "is remembered until the host reboots.",
+        "is remembered until the host reboots. If the guest is not done in time, emulation gets "
+        "as long: if that is not done either, the host is only busy; guests are emulated, and "
+        "the next start of the compute service probes again.",
     ),
     cfg.StrOpt(
         "emulator_path",

@@ -34,6 +34,8 @@ def remove_unless_whole(
 
 
 def _is_whole(ctxt: context.RequestContext, images: glance.GlanceClient, image_id: str) -> bool:
+    """Whether Glance has its data. Those in Ceph are not looked for, which conductors
+    could not do: they are only removed when Glance does not name them (any more)."""
     try:
         return bool(images.get_image(ctxt, image_id).status == "active")
     except exceptions.ImageNotFound:

@@ -224,7 +224,11 @@ class PowerOps(abc.ABC):
 
     @abc.abstractmethod
     def power_on(self, instance_uuid: str) -> None:
-        """Start; a running guest is success."""
+        """Start; a running guest is success. Its local disks are found again whatever
+        was restarted since it ran; its volumes must be connected.
+
+        :raises nova_lite.exceptions.GuestNotFound: no such guest.
+        """
 
     @abc.abstractmethod
     def power_off(

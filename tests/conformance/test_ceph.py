@@ -95,6 +95,33 @@ def test_a_clone_reads_its_parent_until_it_is_flat(cluster, vms, name, tmp_path)
     assert vms.size_bytes(name) == 16 * MIB
 
 
+def test_a_clone_in_a_namespace_is_cut_off(cluster, vms, name):
+    """Found by its id there; one that is gone meanwhile is success."""
+    data = os.urandom(MIB)
+    vms.create(name, MIB)
+    vms.write(name, data)
+    vms.create_snapshot(name, "snap", protect=True)
+    rbd_tool(cluster, "namespace", "create", f"images/{name}")
+    try:
+        rbd_tool(cluster, "clone", f"vms/{name}@snap", f"images/{name}/copy")
+        (clone,) = vms.all_clones(name)
+        assert str(clone) == f"images/{name}/copy"
+        cluster.cut_off(clone)
+        assert vms.all_clones(name) == []
+        with cluster.pool("images", name) as inside:
+            assert inside.read("copy", 0, MIB) == data
+            inside.remove("copy")
+        cluster.cut_off(clone)
+    finally:
+        rbd_tool(cluster, "namespace", "remove", f"images/{name}")
+
+
+def rbd_tool(cluster, *arguments):
+    """Ceph's own tool; of clones it makes the kind that may be anywhere."""
+    command = ["rbd", "-c", cluster.access.conf_path, "--rbd-default-clone-format=2"]
+    subprocess.run([*command, *arguments], check=True, timeout=60)
+
+
 def test_an_image_with_snapshots_is_removed_with_them(vms, name):
     vms.create(name, MIB)
     vms.create_snapshot(name, "one")

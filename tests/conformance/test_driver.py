@@ -150,6 +150,15 @@ class TestPower:
         lab.driver.power.power_on(instance_uuid)
         assert lab.driver.guests.info(instance_uuid).power_state is RUNNING
 
+    def test_a_guest_with_local_disks(self, storage_lab):
+        """On every kind of storage, also as after a restart of the compute process."""
+        lab = storage_lab
+        instance_uuid = lab.spawn(root_image=lab.root_image())
+        lab.driver.power.power_off(instance_uuid, 0)
+        lab.driver = lab.new_driver()
+        lab.driver.power.power_on(instance_uuid)
+        assert lab.driver.guests.info(instance_uuid).power_state is RUNNING
+
     def test_both_are_idempotent(self, lab):
         instance_uuid = lab.spawn(lab.volume("vda"))
         lab.driver.power.power_on(instance_uuid)

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import subprocess
 import uuid
 
 import pytest
@@ -179,6 +181,59 @@ def test_a_guest_boots_from_a_clone_and_leaves_nothing(rbd_lab, guest_image):
     with lab.cluster.pool("images") as images:
         content = images.read(image_id, 0, guest_image.stat().st_size)
     assert hashlib.sha256(content).digest() == hashlib.sha256(guest_image.read_bytes()).digest()
+
+
+class TestStart:
+    """Of a server that was stopped: libvirt kept no key, and Ceph may have moved."""
+
+    @pytest.fixture
+    def stopped(self, rbd_lab):
+        instance_uuid = rbd_lab.spawn(
+            root_image=rbd_lab.root_image(),
+            ephemerals=[factories.ephemeral_device("vdb")],
+            config_drive=lambda _places: {"a": b"b"},
+        )
+        rbd_lab.driver.power.power_off(instance_uuid, 0)
+        return instance_uuid
+
+    def test_when_libvirt_has_forgotten_the_key(self, rbd_lab, stopped):
+        """As it does with each restart of itself or of the host."""
+        (secret,) = secrets_of(stopped)
+        virsh("secret-undefine", secret)
+        for driver in (rbd_lab.driver, rbd_lab.new_driver()):
+            driver.power.power_on(stopped)
+            assert driver.guests.info(stopped).power_state == 1
+            driver.power.power_off(stopped, 0)
+
+    def test_when_ceph_has_other_monitors(self, rbd_lab, stopped):
+        """Its definition follows, and nothing else of it changes."""
+        before = virsh("dumpxml", "--inactive", stopped)
+        monitor = re.search(r"<host name='127.0.0.1' port='(\d+)'/>", before)
+        old = before.replace(
+            monitor.group(), f"{monitor.group()}<host name='127.0.0.9' port='1'/>"
+        )
+        assert old.count("127.0.0.9") == 3
+        path = rbd_lab.path / "old.xml"
+        path.write_text(old)
+        virsh("define", str(path))
+        rbd_lab.driver.power.power_on(stopped)
+        assert rbd_lab.driver.guests.info(stopped).power_state == 1
+        assert virsh("dumpxml", "--inactive", stopped) == before
+
+
+def virsh(*arguments):
+    done = subprocess.run(
+        ["virsh", "-c", "qemu:///system", *arguments],
+        check=True, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    return done.stdout
+
+
+def secrets_of(instance_uuid):
+    """The libvirt secrets that a definition names."""
+    return set(
+        re.findall(r"<secret type='ceph' uuid='([0-9a-f-]+)'/>", virsh("dumpxml", instance_uuid))
+    )
 
 
 def test_the_room_is_the_pools(rbd_lab):

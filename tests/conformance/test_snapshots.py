@@ -209,6 +209,84 @@ def test_a_server_goes_before_its_image(rbd_lab):
         assert not vms.exists(f"{server}_disk")
 
 
+def driver_with(lab, **options):
+    """Of a host whose ceph.conf has these as well."""
+    path = lab.path / "ceph.conf"
+    given = "".join(f"{name} = {value}\n" for name, value in options.items())
+    text = pathlib.Path(lab.cluster.access.conf_path).read_text()
+    # Of two lines about an option the later one counts.
+    path.write_text(text.replace("[mon]\n", f"{given}[mon]\n", 1))
+    return lab.new_driver(libvirt__images_rbd_ceph_conf=str(path))
+
+
+def rbd_tool(lab, *arguments):
+    command = ["rbd", "-c", lab.cluster.access.conf_path, "--id", "admin", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout
+
+
+def published(lab, content):
+    """A running server, and an image that was made of it."""
+    server, _image_id = disk_in_ceph(lab, content)
+    made = str(uuid.uuid4())
+    lab.driver.snapshots.take(server, made)
+    lab.driver.snapshots.publish(server, made)
+    lab.driver.snapshots.discard(server, made)
+    return server, made
+
+
+@pytest.mark.parametrize("clone_format", [1, 2])
+@pytest.mark.parametrize("features", [1, 3, 61])
+def test_a_server_goes_before_its_image_on_any_cluster(rbd_lab, clone_format, features):
+    """Whatever features images have there, and whichever kind of clones."""
+    lab, content = rbd_lab, os.urandom(MIB)
+    lab.driver = driver_with(
+        lab, rbd_default_features=features, rbd_default_clone_format=clone_format
+    )
+    server, made = published(lab, content)
+    lab.driver.guests.destroy(server)
+    lab.driver.disks.remove(server)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert not vms.exists(f"{server}_disk")
+        assert images.read(made, 0, len(content), "snap") == content
+
+
+@pytest.mark.parametrize("clone_format", [1, 2])
+def test_a_server_goes_whose_image_is_in_the_trash(rbd_lab, clone_format):
+    """As Glance does with one that is deleted, but has clones."""
+    lab, content = rbd_lab, os.urandom(MIB)
+    lab.driver = driver_with(lab, rbd_default_clone_format=clone_format)
+    server, made = published(lab, content)
+    rbd_tool(lab, "trash", "mv", f"images/{made}")
+    (image_id,) = [
+        line.split()[0] for line in rbd_tool(lab, "trash", "ls", "images").splitlines()
+        if made in line
+    ]  # fmt: skip
+    try:
+        lab.driver.guests.destroy(server)
+        lab.driver.disks.remove(server)
+    finally:
+        rbd_tool(lab, "trash", "restore", f"images/{image_id}")
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert not vms.exists(f"{server}_disk")
+        assert images.read(made, 0, len(content), "snap") == content
+
+
+def test_a_server_goes_whose_snapshot_is_in_the_trash(rbd_lab):
+    """One that somebody removed while images were cloned from it."""
+    lab, content = rbd_lab, os.urandom(MIB)
+    lab.driver = driver_with(lab, rbd_default_clone_format=2)
+    server, made = published(lab, content)
+    snapshot = f"vms/{server}_disk@nova-lite.{made}"
+    rbd_tool(lab, "snap", "unprotect", snapshot)
+    rbd_tool(lab, "snap", "rm", snapshot)
+    lab.driver.guests.destroy(server)
+    lab.driver.disks.remove(server)
+    with lab.cluster.pool("images") as images, lab.cluster.pool("vms") as vms:
+        assert not vms.exists(f"{server}_disk")
+        assert images.read(made, 0, len(content), "snap") == content
+
+
 def test_what_was_published_in_vain_goes(rbd_lab):
     """Only the clone of that snapshot; an image that was there is another's."""
     lab = rbd_lab

@@ -1,9 +1,13 @@
 """Make an image of a server's local root disk."""
 
+import logging
+
 from nova_lite import exceptions
 from nova_lite import states
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
+
+LOG = logging.getLogger(__name__)
 
 
 def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None:
@@ -15,11 +19,9 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
     _require_support(host, task)
     image_id, instance_uuid = task.operation.arguments["image_id"], task.instance.uuid
     snapshots = host.driver.snapshots
-    # Undone from below: Glance lets go of what was published before that goes, and
-    # that goes before what it was cloned from.
+    # Undone from below: what was published goes before what it was cloned from.
     task.undo.add("discard the snapshot", snapshots.discard, instance_uuid, image_id)
-    task.undo.add("unpublish the snapshot", snapshots.unpublish, instance_uuid, image_id)
-    task.undo.add("delete the image", host.glance.delete_image, task.ctxt, image_id)
+    task.undo.add("withdraw the image", _withdraw, host, task, image_id)
     with task.step("take_snapshot", states.TaskState.IMAGE_SNAPSHOT):
         snapshots.take(instance_uuid, image_id)
     if not _publish(host, task, image_id):
@@ -51,27 +53,67 @@ def _publish(
         return False
     with task.step("register_location", states.TaskState.IMAGE_UPLOADING):
         _describe(host, task, image_id, "raw")
-        try:
-            _add_location(host, task, image_id, location)
-        except (exceptions.Forbidden, exceptions.InvalidInput, exceptions.RemoteConflict):
-            # This Glance takes no locations, or not from users, or is elsewhere.
-            host.driver.snapshots.unpublish(task.instance.uuid, image_id)
-            return False
+        if _register(host, task, image_id, location):
+            return True
+        host.driver.snapshots.unpublish(task.instance.uuid, image_id)
+        return False
+
+
+def _register(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str, location: str
+) -> bool:
+    """Tell Glance where the data are.
+
+    :returns: False if it takes no locations, or not from users, or is elsewhere:
+        the image is as it was.
+    """
+    try:
+        _add_location(host, task, image_id, location)
+    except (exceptions.Forbidden, exceptions.InvalidInput, exceptions.RemoteConflict):
+        return False
+    except exceptions.RemoteServiceError:
+        # It may not read what the image shares with the server's disk: Ceph's guide
+        # gives Glance's user its own pool only. Or it is slow, and may yet do what it
+        # was asked first: from here on a refusal is an error, and the image is deleted.
+        host.driver.snapshots.make_independent(task.instance.uuid, image_id)
+        _add_location(host, task, image_id, location)
     return True
 
 
 def _add_location(
     host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str, location: str
 ) -> None:
-    """Tell Glance. If it fails at that, it may not read what the image shares with
-    the server's disk: Ceph's guide gives Glance's user its own pool only."""
+    """Make it the image's location.
+
+    :raises nova_lite.exceptions.NovaLiteError: Glance did not do it; it is asked, for
+        what it answered may be lost, or be about a repetition.
+    """
     try:
         host.glance.add_location(task.ctxt, image_id, location)
-    except exceptions.RemoteConflict:
-        raise
-    except exceptions.RemoteServiceError:
-        host.driver.snapshots.make_independent(task.instance.uuid, image_id)
-        host.glance.add_location(task.ctxt, image_id, location)
+    except exceptions.NovaLiteError as error:
+        if not _is_at(host, task, image_id, location):
+            raise
+        LOG.info("Image %s is at %s, although Glance said: %s", image_id, location, error)
+
+
+def _is_at(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str, location: str
+) -> bool:
+    """Whether the image has its data, at that location."""
+    if host.glance.get_image(task.ctxt, image_id).status != "active":
+        return False
+    urls = host.glance.rbd_urls(image_id)
+    # One that hides locations can have it only from us: the image was made for this.
+    return not urls or location in urls
+
+
+def _withdraw(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str
+) -> None:
+    """Delete the image, and only then what was published: while Glance may name it,
+    it must be whole."""
+    host.glance.delete_image(task.ctxt, image_id)
+    host.driver.snapshots.unpublish(task.instance.uuid, image_id)
 
 
 def _upload(

@@ -70,8 +70,8 @@ class Cluster:
         return dict(json.loads(answer))
 
     @contextlib.contextmanager
-    def pool(self, name: str) -> collections.abc.Iterator[rbd_pool.Pool]:
-        """A pool, for as long as the body runs.
+    def pool(self, name: str, namespace: str = "") -> collections.abc.Iterator[rbd_pool.Pool]:
+        """A pool, or a namespace of it, for as long as the body runs.
 
         :raises nova_lite.exceptions.CephUnavailable: the cluster does not answer.
         :raises nova_lite.exceptions.CephError: there is no such pool.
@@ -81,7 +81,17 @@ class Cluster:
                 ioctx = session.open(f"pool {name}", lambda: session.handle.open_ioctx(name))
             except exceptions.RbdImageNotFound:
                 raise exceptions.CephError(reason=f"there is no pool {name}") from None
+            if namespace:
+                session.call(f"pool {name}", lambda: ioctx.set_namespace(namespace))
             yield rbd_pool.Pool(name, session, ioctx)
+
+    def cut_off(self, clone: types.Clone) -> None:
+        """Flatten a clone, be it in the trash or not. Gone is success."""
+        with (
+            contextlib.suppress(exceptions.RbdImageNotFound),
+            self.pool(clone.pool, clone.namespace) as pool,
+        ):
+            pool.flatten_by_id(clone.image, clone.id)
 
     @contextlib.contextmanager
     def _session(self) -> collections.abc.Iterator[rados_session.Session]:

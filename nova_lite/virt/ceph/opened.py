@@ -25,6 +25,7 @@ def snapshots(opened: typing.Any) -> list[types.SnapshotState]:
     """Its snapshots, oldest first."""
     return [
         types.SnapshotState(
+            id=int(each["id"]),
             name=each["name"],
             size_bytes=each["size"],
             is_protected=bool(opened.is_protected_snap(each["name"]))
@@ -36,17 +37,26 @@ def snapshots(opened: typing.Any) -> list[types.SnapshotState]:
     ]
 
 
-def clones(opened: typing.Any, snapshot: str) -> list[types.Clone]:
+def clones(opened: typing.Any, snapshot: types.SnapshotState) -> list[types.Clone]:
     """The images that were cloned from a snapshot."""
     # Asked of a handle at the snapshot, which is then set back.
-    opened.set_snap(snapshot)
+    opened.set_snap_by_id(snapshot.id)
     try:
         return [
-            types.Clone(each["pool"], each["image"], bool(each["trash"]))
+            types.Clone(
+                *(each["pool"], each["image"], bool(each["trash"])),
+                namespace=each["pool_namespace"],
+                id=each["id"],
+            )
             for each in opened.list_children2()
         ]
     finally:
         opened.set_snap(None)
+
+
+def all_clones(opened: typing.Any) -> list[types.Clone]:
+    """The images that were cloned from any of its snapshots."""
+    return [clone for each in snapshots(opened) for clone in clones(opened, each)]
 
 
 def watchers(opened: typing.Any) -> tuple[str, ...]:

@@ -68,20 +68,25 @@ class Pool:
         """
         self._call(image, lambda rbd: rbd.RBD().create(self._ioctx, image, size_bytes))
 
-    def clone(self, parent: types.Snapshot, image: str) -> None:
+    def clone(self, parent: types.Snapshot, image: str, *, frees_its_parent: bool = False) -> None:
         """Make a copy-on-write child of a snapshot: no data move.
 
         The snapshot must be protected, unless the cluster clones without.
 
+        :param frees_its_parent: when it is flattened, its own snapshots are as well.
+            Else the parent must stay for them; that is settled when a clone is made.
         :raises nova_lite.exceptions.RbdImageExists: there is an image of the name.
         """
 
         def run(rbd: typing.Any) -> None:
+            features = _wanted_features(self._session.handle, rbd)
+            if frees_its_parent:
+                features |= int(rbd.RBD_FEATURE_DEEP_FLATTEN)
             with self._session.handle.open_ioctx(parent.pool) as parents:
                 rbd.RBD().clone(
                     *(parents, parent.image, parent.name),
                     *(self._ioctx, image),
-                    features=_wanted_features(self._session.handle, rbd),
+                    features=features,
                 )
 
         self._call(image, run, what=f"{self.name}/{image} from {parent}")
@@ -102,12 +107,19 @@ class Pool:
 
         An image without a parent is success. Takes as long as the copy.
         """
+        self._change(image, _flatten)
 
-        def run(opened: typing.Any) -> None:
-            if looking.parent(opened) is not None:
-                opened.flatten()
+    def flatten_by_id(self, image: str, image_id: str) -> None:
+        """The same for an image that may be in the trash, where no name opens it.
 
-        self._change(image, run)
+        :param image: its name, for errors.
+        """
+
+        def run(rbd: typing.Any) -> None:
+            with rbd.Image(self._ioctx, image_id=image_id) as opened:
+                _flatten(opened)
+
+        self._call(image, run)
 
     def remove(self, image: str, *, attempts: int = 1, interval_s: float = 0.0) -> None:
         """Remove an image and its snapshots. Gone is success, half gone is finished.
@@ -142,9 +154,7 @@ class Pool:
             with rbd.Image(self._ioctx, image, read_only=True) as opened:
                 self._require_unused(opened, image)
                 snapshots = looking.snapshots(opened)
-                clones = [
-                    str(clone) for snap in snapshots for clone in looking.clones(opened, snap.name)
-                ]
+                clones = [str(clone) for clone in looking.all_clones(opened)]
         except rbd.ImageNotFound:
             # The header goes first: one that died in the middle left the rest.
             snapshots, clones = [], []
@@ -157,7 +167,7 @@ class Pool:
                 for snapshot in snapshots:
                     if snapshot.is_protected:
                         opened.unprotect_snap(snapshot.name)
-                    opened.remove_snap(snapshot.name)
+                    opened.remove_snap_by_id(snapshot.id)
         rbd.RBD().remove(self._ioctx, image)
 
     def _require_unused(self, opened: typing.Any, image: str) -> None:
@@ -196,7 +206,7 @@ class Pool:
             found = {each.name: each for each in looking.snapshots(opened)}.get(name)
             if found is None:
                 return
-            clones = [str(clone) for clone in looking.clones(opened, name)]
+            clones = [str(clone) for clone in looking.clones(opened, found)]
             if clones:
                 raise exceptions.RbdImageHasClones(
                     image=f"{self.name}/{image}@{name}", clones=", ".join(clones)
@@ -217,22 +227,26 @@ class Pool:
             return False
 
     def clones(self, image: str, snapshot: str) -> list[types.Clone]:
-        """The images that were cloned from a snapshot, in every pool."""
-        return self._look(image, lambda opened: looking.clones(opened, snapshot))
+        """The images that were cloned from a snapshot, in every pool.
+
+        :raises nova_lite.exceptions.RbdImageNotFound: no such image or snapshot.
+        """
+
+        def look(opened: typing.Any) -> list[types.Clone] | None:
+            found = {each.name: each for each in looking.snapshots(opened)}.get(snapshot)
+            return None if found is None else looking.clones(opened, found)
+
+        clones = self._look(image, look)
+        if clones is None:
+            raise exceptions.RbdImageNotFound(image=f"{self.name}/{image}@{snapshot}")
+        return clones
 
     def all_clones(self, image: str) -> list[types.Clone]:
         """The images that were cloned from any of its snapshots; none of an image
         that is gone."""
 
-        def look(opened: typing.Any) -> list[types.Clone]:
-            return [
-                clone
-                for snap in looking.snapshots(opened)
-                for clone in looking.clones(opened, snap.name)
-            ]
-
         try:
-            return self._look(image, look)
+            return self._look(image, looking.all_clones)
         except exceptions.RbdImageNotFound:
             return []
 
@@ -386,6 +400,11 @@ class Pool:
 
         about = what or (f"{self.name}/{image}" if image else f"pool {self.name}")
         return self._session.call(about, lambda: function(rbd))
+
+
+def _flatten(opened: typing.Any) -> None:
+    if looking.parent(opened) is not None:
+        opened.flatten()
 
 
 def _wanted_features(connection: typing.Any, rbd: typing.Any) -> int:

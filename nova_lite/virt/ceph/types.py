@@ -51,6 +51,8 @@ class Snapshot:
 class SnapshotState:
     """One snapshot of an image as a look at the image shows it."""
 
+    id: int
+    """Within its image; what is in the trash is found by it alone."""
     name: str
     size_bytes: int
     is_protected: bool
@@ -65,9 +67,14 @@ class Clone:
     pool: str
     image: str
     is_in_trash: bool = False
+    """Removed, but kept by Ceph: no name opens it."""
+    namespace: str = ""
+    """Of the pool; empty is the default one."""
+    id: str = dataclasses.field(default="", compare=False)
+    """Opens it wherever it is."""
 
     def __str__(self) -> str:
-        return f"{self.pool}/{self.image}"
+        return "/".join(part for part in (self.pool, self.namespace, self.image) if part)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,7 @@ class LibvirtDriver:
         builder = guestbuild.GuestBuilder(conf, node_uuid, probe.virt_type, self.disks, known)
         self.capabilities = capabilities.Capabilities()
         self.guests = guests.LibvirtGuests(own, builder)
-        self.power = power.LibvirtPower(own)
+        self.power = power.LibvirtPower(own, self.disks)
         self.volumes = volumes.LibvirtVolumes(conf, own, known, connectors)
         self.snapshots = stores.snapshots_of(conf, own)
         self.consoles = console.FileConsoles(conf)

@@ -6,8 +6,14 @@ a thousand times slower than emulation, and every guest seems to hang. So a
 small program of our own is booted. It enters 64-bit mode as any system does,
 counts to a hundred million, and makes QEMU exit with a code of its choice.
 Real hardware (and TCG) need a fraction of a second for it.
+
+A host can also be so busy that the program is not done in time. So where KVM
+was not, emulation is tried too: if that is done within the same limit, KVM does
+not work here, and this is remembered until the host boots again. If it is not,
+or if QEMU could not be started at all, nothing is known, and nothing remembered.
 """
 
+import enum
 import json
 import logging
 import pathlib
@@ -22,6 +28,7 @@ from nova_lite import durable
 LOG = logging.getLogger(__name__)
 
 _BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id")
+_DEVICE = pathlib.Path("/dev/kvm")
 _ORIGIN = 0x7C00
 _EXIT_VALUE = 0x2A
 EXIT_CODE = _EXIT_VALUE << 1 | 1
@@ -66,7 +73,17 @@ def boot_sector() -> bytes:
     return bytes(sector)
 
 
-def runs(accelerator: str, emulator: str, timeout_s: float) -> bool:
+class Result(enum.Enum):
+    """How the probe's guest ended."""
+
+    RAN = enum.auto()
+    HUNG = enum.auto()
+    """It did not end in time."""
+    FAILED = enum.auto()
+    """QEMU was not started, or ended by itself: that is no guest's doing."""
+
+
+def run_guest(accelerator: str, emulator: str, timeout_s: float) -> Result:
     """Whether a guest gets work done under QEMU's ``accelerator`` (kvm, tcg)."""
     with tempfile.NamedTemporaryFile(suffix=".img") as disk:
         disk.write(boot_sector())
@@ -81,41 +98,70 @@ def runs(accelerator: str, emulator: str, timeout_s: float) -> bool:
         try:
             result = subprocess.run(command, capture_output=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
-            return False
+            return Result.HUNG
         except OSError as error:
             LOG.warning("The probe of %s could not be started: %s", accelerator, error)
-            return False
-    return result.returncode == EXIT_CODE
+            return Result.FAILED
+    if result.returncode == EXIT_CODE:
+        return Result.RAN
+    LOG.warning(
+        "The probe of %s ended with exit code %d: %s",
+        *(accelerator, result.returncode, result.stderr.decode(errors="replace").strip()),
+    )
+    return Result.FAILED
 
 
 class KvmProbe:
-    """How guests are run on this host, found out once a boot of the host."""
+    """How guests are run on this host: found out once a boot of the host or, while
+    that says nothing, once a start of this process."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
         self._record = pathlib.Path(conf.state_path) / "kvm_probe.json"
+        self._found: str | None = None
 
     def virt_type(self) -> str:
         """``kvm`` or ``qemu``: as configured, or as the probe says."""
         configured: str = self._conf.libvirt.virt_type
         if configured != "auto":
             return configured
-        return "kvm" if self._kvm_runs() else "qemu"
+        if self._found is None:
+            self._found = self._remembered() or self._find_out()
+            LOG.info("Guests run on %s", "KVM" if self._found == "kvm" else "emulation (TCG)")
+        return self._found
 
-    def _kvm_runs(self) -> bool:
-        boot_id = _BOOT_ID.read_text().strip()
-        remembered = self._read()
-        if remembered.get("boot_id") == boot_id:
-            return bool(remembered.get("kvm_runs"))
-        found = pathlib.Path("/dev/kvm").exists() and runs(
-            "kvm", self._conf.libvirt.emulator_path, self._conf.libvirt.kvm_probe_timeout_s
+    def _find_out(self) -> str:
+        if not _DEVICE.exists():
+            return "qemu"
+        result = self._run("kvm")
+        if result is Result.RAN:
+            return self._remember("kvm")
+        if result is Result.HUNG and self._run("tcg") is Result.RAN:
+            LOG.warning("KVM does not work here: a guest hangs on it that emulation runs")
+            return self._remember("qemu")
+        LOG.warning(
+            "Whether KVM works here is not known; guests are emulated until the compute service "
+            "is started again%s",
+            ": the host is too busy to tell" if result is Result.HUNG else "",
         )
-        LOG.info("Guests %s", "run on KVM" if found else "are emulated: KVM does not work here")
-        durable.write_text(self._record, json.dumps({"boot_id": boot_id, "kvm_runs": found}))
-        return found
+        return "qemu"
 
-    def _read(self) -> dict[str, typing.Any]:
+    def _run(self, accelerator: str) -> Result:
+        options = self._conf.libvirt
+        return run_guest(accelerator, options.emulator_path, options.kvm_probe_timeout_s)
+
+    def _remember(self, virt_type: str) -> str:
+        record = {"boot_id": _boot_id(), "virt_type": virt_type}
+        durable.write_text(self._record, json.dumps(record))
+        return virt_type
+
+    def _remembered(self) -> str | None:
         try:
-            return dict(json.loads(self._record.read_text()))
+            record = dict(json.loads(self._record.read_text()))
         except (FileNotFoundError, ValueError):
-            return {}
+            return None
+        return record.get("virt_type") if record.get("boot_id") == _boot_id() else None
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text().strip()

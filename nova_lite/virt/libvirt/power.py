@@ -3,6 +3,7 @@
 from nova_lite import concurrency
 from nova_lite.virt import interface
 from nova_lite.virt.libvirt import ownership
+from nova_lite.virt.libvirt.disks import storage
 
 SHUTDOWN_POLL_S = 0.5
 
@@ -10,13 +11,15 @@ SHUTDOWN_POLL_S = 0.5
 class LibvirtPower(interface.PowerOps):
     """Starts and stops domains."""
 
-    def __init__(self, own: ownership.OwnGuests) -> None:
+    def __init__(self, own: ownership.OwnGuests, disks: storage.Storage) -> None:
         self._own = own
+        self._disks = disks
 
     def power_on(self, instance_uuid: str) -> None:
-        """Start the domain unless it runs."""
+        """Start the domain, when its disks can be opened, unless it runs."""
         found = self._own.get(instance_uuid)
         if not found.is_active():
+            self._disks.prepare_start(found)
             found.start()
 
     def power_off(

@@ -50,6 +50,47 @@ def test_a_record_cut_by_a_power_failure(tmp_path: pathlib.Path) -> None:
     assert found.steps == ["claim"]
 
 
+@pytest.mark.parametrize("torn", ['["step", "spa', "\0" * 9, '["step","spawn"]'])
+def test_what_follows_a_cut_record_is_read(tmp_path: pathlib.Path, torn: str) -> None:
+    """Recovery writes on in the same file, and may die as well."""
+    log = writeahead.WriteAheadLog(str(tmp_path / "log"))
+    left, changing = operation(), device()
+    entry = log.open(left.id)
+    entry.begin(left, factories.instance(), [changing])
+    entry.close()
+    with entry.path.open("a") as file:
+        file.write(torn)
+    (found,) = log.load(set())
+    assert found.entry is not None
+    changing.attachment_id = str(uuid.uuid4())
+    found.entry.device(changing)
+    found.entry.step("roll_back")
+    found.entry.outcome(objects.Outcome(succeeded=False, message="no"))
+    found.entry.close()
+    (again,) = log.load(set())
+    assert again.steps == ["roll_back"]
+    assert [each.attachment_id for each in again.devices] == [changing.attachment_id]
+    assert again.outcome is not None
+
+
+def test_a_damaged_record_ends_what_is_believed(tmp_path: pathlib.Path) -> None:
+    """A block that never reached the disk: what follows it is not relied on."""
+    log = writeahead.WriteAheadLog(str(tmp_path / "log"))
+    left = operation()
+    entry = log.open(left.id)
+    entry.begin(left, factories.instance(), [])
+    with entry.path.open("ab") as file:
+        file.write(b"\0\xff\0\n")
+    entry.step("claim")
+    entry.close()
+    (found,) = log.load(set())
+    assert found.steps == []
+    assert found.entry is not None
+    found.entry.step("roll_back")
+    (again,) = log.load(set())
+    assert again.steps == ["roll_back"]
+
+
 def test_nothing_had_begun(tmp_path: pathlib.Path) -> None:
     log = writeahead.WriteAheadLog(str(tmp_path / "log"))
     entry = log.open("x")

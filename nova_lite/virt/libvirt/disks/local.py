@@ -13,6 +13,7 @@ from nova_lite.image import convert
 from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt.configdrive import iso
+from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt.disks import backends
 from nova_lite.virt.libvirt.disks import bases
 from nova_lite.virt.libvirt.disks import directory
@@ -71,6 +72,9 @@ class LocalDisks(storage.Storage):
         """The file, in the format on record."""
         files = directory.InstanceDirectory(self._conf, instance_uuid)
         return transports.Source(str(files.path_of(file_name)), files.format_of(file_name), "file")
+
+    def prepare_start(self, found: guest.Guest) -> None:
+        """Files need nothing."""
 
     def capacity_bytes(self) -> int:
         """Of the file system of ``instances_path``."""

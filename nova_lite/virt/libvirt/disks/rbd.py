@@ -9,6 +9,7 @@ other node removes it.
 
 import collections.abc
 import contextlib
+import dataclasses
 import pathlib
 
 from oslo_config import cfg
@@ -21,6 +22,7 @@ from nova_lite.virt import interface
 from nova_lite.virt import naming
 from nova_lite.virt.configdrive import iso
 from nova_lite.virt.libvirt import cephauth
+from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt.disks import bases
 from nova_lite.virt.libvirt.disks import directory
 from nova_lite.virt.libvirt.disks import parents
@@ -128,6 +130,26 @@ class RbdDisks(storage.Storage):
             self._auth.network_access(),
         )
 
+    def prepare_start(self, found: guest.Guest) -> None:
+        """Have libvirt know the key, which it keeps in memory only, and the definition
+        name the monitors of now.
+
+        :raises nova_lite.exceptions.CephError: the cluster, or the key, is not there.
+        """
+        prefix = _image_of(found.uuid, "disk")
+        disks = [
+            disk
+            for disk in found.persistent().disks
+            if disk.network is not None and disk.source.partition("/")[2].startswith(prefix)
+        ]
+        if not disks:
+            # Of a server that has volumes only; they are seen to when they are connected.
+            return
+        access = self._auth.network_access()
+        for disk in disks:
+            if disk.network != access:
+                found.redefine(dataclasses.replace(disk, network=access))
+
     def capacity_bytes(self) -> int:
         """The pool's; every host that shares it sees the same room."""
         return self._cluster.capacity_bytes(self._pool)
@@ -193,8 +215,7 @@ class RbdDisks(storage.Storage):
     def _remove(self, pool: ceph.Pool, image: str) -> None:
         options = self._conf.libvirt
         for clone in pool.all_clones(image):
-            with self._cluster.pool(clone.pool) as other:
-                other.flatten(clone.image)
+            self._cluster.cut_off(clone)
         pool.remove(
             image,
             attempts=options.rbd_destroy_volume_retries,

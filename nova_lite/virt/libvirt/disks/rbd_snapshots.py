@@ -68,7 +68,7 @@ class RbdSnapshots(interface.SnapshotOps):
             return None
         try:
             with self._cluster.pool(target) as pool:
-                pool.clone(source, snapshot_id)
+                pool.clone(source, snapshot_id, frees_its_parent=True)
                 pool.create_snapshot(snapshot_id, GLANCE_SNAPSHOT, protect=True)
         except exceptions.CephUnavailable:
             raise

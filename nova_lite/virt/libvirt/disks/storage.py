@@ -3,6 +3,7 @@
 import abc
 
 from nova_lite.virt import interface
+from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt.volumes import transports
 
 
@@ -19,4 +20,12 @@ class Storage(interface.DiskOps):
 
         :param file_name: ``disk``, ``disk.config`` or another of the plan's names.
         :raises nova_lite.exceptions.HypervisorError: nothing is on record of it.
+        """
+
+    @abc.abstractmethod
+    def prepare_start(self, found: guest.Guest) -> None:
+        """Have what a guest that was stopped needs to open its disks: since it was
+        defined, the host or what the disks are on may have been restarted.
+
+        :raises nova_lite.exceptions.NovaLiteError: its disks cannot be opened now.
         """
