@@ -82,11 +82,10 @@ def use_twice(host, image, device, encryption=None):
     for found_then in ("- -", "{sum} intact"):
         host.driver.volumes.connect(info, booted.uuid, encryption)
         host.driver.volumes.plug(booted.uuid, device)
-        payload = f"payload vdb read {found_then.format(sum=found)} wrote"
-        booted.wait_for(payload, test_guest_system.BOOT_TIMEOUT_S)
+        # The sum with what ends it: the line may be half written yet.
+        payload = rf"payload vdb read {found_then.format(sum=found)} wrote ([0-9a-f]{{64}})\s"
+        found = booted.wait_for(payload, test_guest_system.BOOT_TIMEOUT_S)[1]
         booted.wait_for(f"disk-added vdb serial {volume_id[:20]} size {SIZE_MIB * 2**20}")
-        text = host.driver.consoles.output(booted.uuid).decode()
-        found = re.findall(r"payload vdb read .* wrote ([0-9a-f]+)", text)[-1]
         _no_secret_is_seen(booted.uuid)
         host.driver.volumes.unplug(booted.uuid, volume_id)
         host.driver.volumes.disconnect(info, booted.uuid)

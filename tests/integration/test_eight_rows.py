@@ -53,10 +53,11 @@ class Console:
         self._path = path
 
     def find(self, pattern: str) -> list[re.Match[str]]:
+        """Its lines that match, without one that is being written."""
         if not self._path.exists():
             return []
         text = self._path.read_text(errors="replace").replace("\r", "")
-        return list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}$", text, re.MULTILINE))
+        return list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}\n", text))
 
     def wait(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
         try:

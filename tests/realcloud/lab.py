@@ -69,10 +69,10 @@ class Guest:
         return "".join(self.boots()[self._boot - 1 : self._boot])
 
     def wait(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
-        """Its lines that match, once there are ``count``."""
+        """Its lines that match, once there are ``count`` that are whole."""
 
         def look() -> list[re.Match[str]]:
-            found = list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}$", self.text(), re.MULTILINE))
+            found = list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}\n", self.text()))
             return found if len(found) >= count else []
 
         what = f"{count} times '{pattern}' on the console of {self._server_id}"
