@@ -255,7 +255,7 @@ class Lab:
         assert answer.status == 202, answer
         return self.until(answer.body["volume"]["id"], "available")
 
-    def encrypted_volume(self, name: str, attempts: int = 5) -> str:
+    def encrypted_volume(self, name: str, attempts: int = 20) -> str:
         """Make an empty encrypted volume. Cinder runs qemu-img, which now and then cannot
         measure how fast a key is stretched ("Unable to get accurate CPU usage"): chance,
         and then the volume is in error."""
