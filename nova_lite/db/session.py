@@ -31,7 +31,9 @@ R = typing.TypeVar("R")
 
 PING_AFTER_IDLE_S = 5.0
 
-_DEADLOCK_ATTEMPTS = 10
+# So many that a victim among many quick others has its turn; by time, a slow database
+# would leave fewer to who needs them most. The pauses come to some twelve seconds.
+_DEADLOCK_ATTEMPTS = 50
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.5
 _SQLITE_TIMEOUT_S = 30

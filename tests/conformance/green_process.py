@@ -14,24 +14,16 @@ concurrency.monkey_patch()
 import json
 import pathlib
 import sys
-import time
 
 from nova_lite import exceptions
 from tests.conformance import conftest
+from tests.conformance import standstill
 
 
 def main():
     lab = conftest.Lab(sys.argv[1], pathlib.Path(sys.argv[2]))
     stops = []
-    gaps = [0.0]
-
-    def tick():
-        while True:
-            before = time.monotonic()
-            concurrency.sleep(0.01)
-            gaps.append(time.monotonic() - before)
-
-    ticker = concurrency.spawn(tick)
+    watch = standstill.Watch()
     lab.driver.guests.on_lifecycle_event(stops.append)
     volume = lab.volume("vdb")
     instance_uuid = lab.spawn(lab.volume("vda"))
@@ -47,7 +39,7 @@ def main():
         lambda: any(info.power_state == 4 for info in stops), timeout_s=10
     )
     lab.clear()
-    ticker.kill()
+    longest_gap_s = watch.stop()
     left = len(lab.driver.guests.list_guests())
     print(
         json.dumps(
@@ -56,7 +48,7 @@ def main():
                 "refused": refused,
                 "heard": heard,
                 "left": left,
-                "longest_gap_s": max(gaps),
+                "longest_gap_s": longest_gap_s,
             }
         )
     )

@@ -52,17 +52,21 @@ class Booted:
         self.wait_for("booted", BOOT_TIMEOUT_S)
 
     def wait_for(self, pattern, timeout_s=REACTION_TIMEOUT_S):
-        """Wait until the guest says so on its console."""
+        """Wait until the guest says so on its console; returns the match."""
         said = re.compile(rf"NOVA-LITE-GUEST: {pattern}")
+        found = None
 
         def has_said():
+            nonlocal found
             text = self.lab.driver.consoles.output(self.uuid).decode(errors="replace")
-            return bool(said.search(text))
+            found = said.search(text)
+            return bool(found)
 
         assert concurrency.wait_until(has_said, timeout_s, 0.1), (
             f"{pattern!r} is not in:\n"
             + self.lab.driver.consoles.output(self.uuid).decode(errors="replace")[-2000:]
         )
+        return found
 
 
 def test_a_guests_system_sees_its_disks_come_and_go(libvirt_lab, guest_image):

@@ -8,11 +8,11 @@ import logging
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import uuid
 
 import pytest
+import supervised
 
 from nova_lite import concurrency
 from nova_lite import conf as conf_module
@@ -60,8 +60,11 @@ def virsh(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
-def secrets():
-    return set(re.findall(r"^ *([0-9a-f]{8}-[0-9a-f-]{27}) ", virsh("secret-list"), re.MULTILINE))
+def secrets(owner):
+    """UUIDs of the secrets that libvirt has of a volume, or of who else is in their
+    usage names. Of others, it may get and lose some at any time."""
+    listed = re.findall(r"^ *([0-9a-f]{8}-[0-9a-f-]{27}) +(.*)$", virsh("secret-list"), re.M)
+    return {secret_uuid for secret_uuid, usage in listed if owner in usage}
 
 
 def command_lines():
@@ -73,25 +76,24 @@ def command_lines():
 
 
 def use_twice(host, image, device, encryption=None):
-    """Plug, write, unplug, disconnect; and once more to read what was written."""
+    """Plug, write, unplug, disconnect; and once more to read what was written.
+    Nothing of the volume is left then."""
     host.driver = host.new_driver(libvirt__device_detach_timeout_s=20.0, **host.options)
-    before = secrets()
     booted = test_guest_system.Booted(host, image)
     info, volume_id = device["connection_info"], device["connection_info"]["serial"]
     found = None
     for found_then in ("- -", "{sum} intact"):
         host.driver.volumes.connect(info, booted.uuid, encryption)
         host.driver.volumes.plug(booted.uuid, device)
-        payload = f"payload vdb read {found_then.format(sum=found)} wrote"
-        booted.wait_for(payload, test_guest_system.BOOT_TIMEOUT_S)
+        # The sum with what ends it: the line may be half written yet.
+        payload = rf"payload vdb read {found_then.format(sum=found)} wrote ([0-9a-f]{{64}})\s"
+        found = booted.wait_for(payload, test_guest_system.BOOT_TIMEOUT_S)[1]
         booted.wait_for(f"disk-added vdb serial {volume_id[:20]} size {SIZE_MIB * 2**20}")
-        text = host.driver.consoles.output(booted.uuid).decode()
-        found = re.findall(r"payload vdb read .* wrote ([0-9a-f]+)", text)[-1]
         _no_secret_is_seen(booted.uuid)
         host.driver.volumes.unplug(booted.uuid, volume_id)
         host.driver.volumes.disconnect(info, booted.uuid)
         assert host.driver.volumes.users(volume_id) == frozenset()
-    return secrets() - before
+        assert secrets(volume_id) == set()
 
 
 def _no_secret_is_seen(instance_uuid):
@@ -120,8 +122,13 @@ class TestRbd:
             "libvirt__rbd_secret_uuid": str(uuid.uuid4()),
         }
         yield
-        for name in secrets() & {host.options["libvirt__rbd_secret_uuid"]}:
+        for name in self.secrets(host):
             virsh("secret-undefine", name)
+
+    @staticmethod
+    def secrets(host):
+        """Those of the user of Ceph that was made up for the test."""
+        return secrets(host.options["libvirt__rbd_secret_uuid"])
 
     @staticmethod
     def rbd(ceph_conf, *arguments):
@@ -129,9 +136,9 @@ class TestRbd:
         subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def test_a_guest_uses_it(self, host, guest_image, volume, ceph_conf):  # noqa: F811
-        left = use_twice(host, guest_image, volume)
+        use_twice(host, guest_image, volume)
         # The key is the host's: the secret that was made of its keyring stays.
-        assert left == {host.options["libvirt__rbd_secret_uuid"]}
+        assert self.secrets(host) == {host.options["libvirt__rbd_secret_uuid"]}
         keyring = pathlib.Path(ceph_conf).with_name("ceph.client.cinder.keyring").read_text()
         (key,) = re.findall(r"key = (\S+)", keyring)
         assert key.encode() not in command_lines()
@@ -145,8 +152,8 @@ class TestRbd:
         self.rbd(ceph_conf, "rm", "--no-progress", name)
         self.rbd(ceph_conf, "import", "--no-progress", str(luks_file), name)
         volume["connection_info"]["data"]["encrypted"] = True
-        left = use_twice(host, guest_image, volume, keys.Encryption("luks", PASSPHRASE))
-        assert left == {host.options["libvirt__rbd_secret_uuid"]}
+        use_twice(host, guest_image, volume, keys.Encryption("luks", PASSPHRASE))
+        assert self.secrets(host) == {host.options["libvirt__rbd_secret_uuid"]}
         exported = host.path / "exported"
         self.rbd(ceph_conf, "export", "--no-progress", name, str(exported))
         assert_is_ciphertext(exported)
@@ -191,7 +198,7 @@ class TestLuksFile:
         make_luks(path, SIZE_MIB)
         device["connection_info"]["data"]["encrypted"] = True
         encryption = keys.Encryption("luks", PASSPHRASE)
-        assert use_twice(host, guest_image, device, encryption) == set()
+        use_twice(host, guest_image, device, encryption)
         assert_is_ciphertext(path)
 
     def test_the_wrong_key_gives_the_guest_nothing(self, host):
@@ -199,14 +206,15 @@ class TestLuksFile:
         make_luks(pathlib.Path(device["connection_info"]["data"]["device_path"]), SIZE_MIB)
         device["connection_info"]["data"]["encrypted"] = True
         server = host.spawn(host.volume("vda"))
-        before = secrets()
+        serial = device["connection_info"]["serial"]
         wrong = keys.Encryption("luks", b"wrong")
         host.driver.volumes.connect(device["connection_info"], server, wrong)
+        assert len(secrets(serial)) == 1
         with pytest.raises(exceptions.HypervisorError):
             host.driver.volumes.plug(server, device)
         host.driver.volumes.disconnect(device["connection_info"], server)
-        assert secrets() == before
-        assert device["connection_info"]["serial"] not in host.serials(server)
+        assert secrets(serial) == set()
+        assert serial not in host.serials(server)
 
     def test_a_guest_starts_again_after_libvirt_forgot_the_key(self, host):
         """As after its restart: who connects the volume again has it kept again."""
@@ -214,12 +222,12 @@ class TestLuksFile:
         info, serial = device["connection_info"], device["connection_info"]["serial"]
         make_luks(pathlib.Path(info["data"]["device_path"]), SIZE_MIB)
         info["data"]["encrypted"] = True
-        encryption, before = keys.Encryption("luks", PASSPHRASE), secrets()
+        encryption = keys.Encryption("luks", PASSPHRASE)
         server = host.spawn(host.volume("vda"))
         host.driver.volumes.connect(info, server, encryption)
         host.driver.volumes.plug(server, device)
         host.driver.power.power_off(server, 0)
-        (forgotten,) = secrets() - before
+        (forgotten,) = secrets(serial)
         virsh("secret-undefine", forgotten)
         with pytest.raises(exceptions.HypervisorError):
             host.driver.power.power_on(server)
@@ -261,10 +269,10 @@ class Target:
     """An iSCSI target in user space, with one unit behind a password."""
 
     iqn = "iqn.2026-11.test.nova-lite:target"
-    control = "7"
 
-    def __init__(self, path, port):
+    def __init__(self, path, port, control):
         self.portal = f"127.0.0.1:{port}"
+        self.control = control
         disk = path / "unit"
         with disk.open("wb") as file:
             file.truncate(SIZE_MIB * 2**20)
@@ -292,22 +300,22 @@ class Target:
 def target(host):
     if not (shutil.which("tgtd") and shutil.which("tgtadm")):
         pytest.skip("tgt is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["tgtd", "-f", "-C", Target.control, "--iscsi", f"portal=127.0.0.1:{port}"]
+    port = supervised.free_port()
+    # Names its socket, which other targets of this machine must not have.
+    control = str(port)
+    command = ["tgtd", "-f", "-C", control, "--iscsi", f"portal=127.0.0.1:{port}"]
 
     def answers():
-        show = ["tgtadm", "-C", Target.control, "--op", "show", "--mode", "sys"]
+        show = ["tgtadm", "-C", control, "--op", "show", "--mode", "sys"]
         return subprocess.run(show, capture_output=True, timeout=30).returncode == 0
 
     with conftest.daemon(*command, log=host.path / "tgtd.log"):
         assert concurrency.wait_until(answers, 10, 0.1), (host.path / "tgtd.log").read_text()
         try:
-            yield Target(host.path, port)
+            yield Target(host.path, port, control)
         finally:
             # It does not end by a signal while it serves anything.
-            admin = ["tgtadm", "-C", Target.control, "--lld", "iscsi", "--op", "delete"]
+            admin = ["tgtadm", "-C", control, "--lld", "iscsi", "--op", "delete"]
             subprocess.run([*admin, "--mode", "target", "--tid", "1", "--force"], timeout=30)
             subprocess.run([*admin, "--mode", "system"], timeout=30)
 
@@ -333,7 +341,7 @@ class TestIscsi:
 
     def test_a_guest_uses_it(self, host, guest_image, target):  # noqa: F811
         """With CHAP; the secret goes with the connection, the session with the disk."""
-        assert use_twice(host, guest_image, self.device(target)) == set()
+        use_twice(host, guest_image, self.device(target))
         assert concurrency.wait_until(lambda: target.sessions() == [], 10)
 
     def test_who_logs_in_is_who_cinder_was_told_of(self, host, target):
@@ -345,13 +353,14 @@ class TestIscsi:
     def test_a_wrong_password_leaves_nothing(self, host, target):
         """S207."""
         host.driver = host.new_driver(**host.options)
-        server, before = host.spawn(host.volume("vda")), secrets()
+        server = host.spawn(host.volume("vda"))
         device = self.device(target, password="wrong-but-long-enough")
         info = device["connection_info"]
         host.driver.volumes.connect(info, server)
+        assert len(secrets(info["serial"])) == 1
         with pytest.raises(exceptions.HypervisorError) as caught:
             host.driver.volumes.plug(server, device)
         assert "wrong-but-long-enough" not in str(caught.value)
         host.driver.volumes.disconnect(info, server)
-        assert secrets() == before
+        assert secrets(info["serial"]) == set()
         assert info["serial"] not in host.serials(server)

@@ -16,7 +16,9 @@ from tests.fixtures import embedded
 from tests.fixtures import neighbours
 
 CONNECTOR = {"host": "h1", "ip": "127.0.0.1", "multipath": False, "do_local_attach": True}
-PATIENCE = creation.Patience(timeout_s=20, timeout_per_gib_s=5)
+TIMEOUT_S = 120
+"""A real Cinder on a busy machine takes its time."""
+PATIENCE = creation.Patience(timeout_s=TIMEOUT_S, timeout_per_gib_s=5)
 
 
 @pytest.fixture(scope="module", name="service", params=neighbours.KINDS)
@@ -57,7 +59,7 @@ def test_a_blank_volume_lives_and_dies(service: embedded.Services) -> None:
     assert volume.attachments == ()
     assert volume.availability_zone
     service.cinder.delete_volume(service.ctxt, volume_id)
-    assert concurrency.wait_until(lambda: gone(service, volume_id), 10)
+    assert concurrency.wait_until(lambda: gone(service, volume_id), TIMEOUT_S)
 
 
 def test_what_is_not_there_is_named(service: embedded.Services) -> None:
@@ -295,7 +297,9 @@ def test_snapshots_of_a_volume_in_use(service: embedded.Services) -> None:
     cinder.complete_attachment(ctxt, attachment.id)
     used = cinder.snapshot_quota(ctxt).used
     made = snapshots.order(ctxt, cinder, volume_id, image_id=image_id, image_name="contract")
-    snapshots.wait_until_available(ctxt, cinder, made, timeout_s=20, on_progress=lambda: None)
+    snapshots.wait_until_available(
+        ctxt, cinder, made, timeout_s=TIMEOUT_S, on_progress=lambda: None
+    )
     (found,) = cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id})
     assert (found.id, found.volume_id, found.name) == (
         made.id, volume_id, "snapshot for contract",
@@ -305,7 +309,7 @@ def test_snapshots_of_a_volume_in_use(service: embedded.Services) -> None:
     for _ in range(2):
         snapshots.remove_all(ctxt, cinder, image_id)
     assert concurrency.wait_until(
-        lambda: not cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id}), 10
+        lambda: not cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id}), TIMEOUT_S
     )
     cinder.delete_snapshot(ctxt, made.id)
     cinder.delete_attachment(ctxt, attachment.id)
@@ -320,6 +324,6 @@ def test_a_snapshot_that_is_still_being_made_goes_too(service: embedded.Services
     snapshots.order(ctxt, cinder, volume_id, image_id=image_id, image_name="contract")
     snapshots.remove_all(ctxt, cinder, image_id)
     assert concurrency.wait_until(
-        lambda: not cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id}), 10
+        lambda: not cinder.find_snapshots(ctxt, {snapshots.IMAGE_KEY: image_id}), TIMEOUT_S
     )
     cinder.delete_volume(ctxt, volume_id)

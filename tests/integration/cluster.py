@@ -204,12 +204,14 @@ class Cluster:
         services: Services,
         *,
         driver: str,
+        compute: str = "nova_lite.cmd.compute",
         settings: collections.abc.Mapping[str, collections.abc.Mapping[str, object]] | None = None,
     ) -> None:
         """Nothing runs yet; use it as a context manager.
 
         :param home: directory of configuration, state and logs.
         :param driver: ``libvirt`` or ``fake``.
+        :param compute: module of the compute daemon.
         :param settings: further options by section, above the usual ones.
         """
         self.home = home
@@ -220,6 +222,7 @@ class Cluster:
         self.clouds_yaml = home / "clouds.yaml"
         self.ports = {name: free_port() for name in ("api", "image", "volume", "identity")}
         self._driver = driver
+        self._compute = compute
         self._settings = settings or {}
         self._files = [home / "nova_lite.conf.sample", home / "nova_lite.conf"]
         self.daemons = {
@@ -375,7 +378,8 @@ class Cluster:
 
     def _argv(self, name: str) -> list[str]:
         configuration = [word for file in self._files for word in ("--config-file", str(file))]
-        return [sys.executable, "-m", f"nova_lite.cmd.{name}", *configuration]
+        module = self._compute if name == "compute" else f"nova_lite.cmd.{name}"
+        return [sys.executable, "-m", module, *configuration]
 
     def _databases(self) -> tuple[str, str]:
         return f"{self.name}_api", f"{self.name}_cell"

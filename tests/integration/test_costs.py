@@ -50,7 +50,7 @@ def cluster(
     settings: dict[str, dict[str, object]] = {
         "DEFAULT": {"report_interval_s": NEVER_S, "service_down_time_s": NEVER_S},
         "conductor": {"reaper_interval_s": NEVER_S},
-        "compute": {"resource_report_interval_s": NEVER_S},
+        "compute": {"resource_report_interval_s": NEVER_S, "progress_interval_s": NEVER_S},
     }
     with clusters.Cluster(home, services, driver="fake", settings=settings) as cluster:
         yield cluster

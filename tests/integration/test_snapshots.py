@@ -24,6 +24,7 @@ def create_image(lab: rows.Lab, server_id: str, name: str) -> typing.Any:
     clusters.wait_for(
         lambda: lab.client.json("image", "show", made["id"])["status"] == "active",
         f"image {name}",
+        rows.GUEST_TIMEOUT_S,
     )
     wait_at_rest(lab, server_id)
     return lab.client.json("image", "show", made["id"])
@@ -61,7 +62,7 @@ def test_a_running_server_and_then_a_stopped_one(lab: rows.Lab) -> None:
     assert len(lab.console(server_id).find("booted")) == 1
     lab.client.run("server", "stop", server_id)
     wait_at_rest(lab, server_id, "SHUTOFF")
-    assert lab.console(server_id).find("powering-off")
+    lab.console(server_id).wait("powering-off")
     cold = create_image(lab, server_id, "cold")
     lab.delete(server_id)
     nothing_left(lab)

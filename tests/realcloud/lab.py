@@ -69,10 +69,10 @@ class Guest:
         return "".join(self.boots()[self._boot - 1 : self._boot])
 
     def wait(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
-        """Its lines that match, once there are ``count``."""
+        """Its lines that match, once there are ``count`` that are whole."""
 
         def look() -> list[re.Match[str]]:
-            found = list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}$", self.text(), re.MULTILINE))
+            found = list(re.finditer(rf"NOVA-LITE-GUEST: {pattern}\n", self.text()))
             return found if len(found) >= count else []
 
         what = f"{count} times '{pattern}' on the console of {self._server_id}"
@@ -255,7 +255,7 @@ class Lab:
         assert answer.status == 202, answer
         return self.until(answer.body["volume"]["id"], "available")
 
-    def encrypted_volume(self, name: str, attempts: int = 5) -> str:
+    def encrypted_volume(self, name: str, attempts: int = 20) -> str:
         """Make an empty encrypted volume. Cinder runs qemu-img, which now and then cannot
         measure how fast a key is stretched ("Unable to get accurate CPU usage"): chance,
         and then the volume is in error."""

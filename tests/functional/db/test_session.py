@@ -6,6 +6,7 @@ import pathlib
 import random
 import threading
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -89,6 +90,46 @@ def test_many_deadlocks_in_a_row(server_database: session.Database) -> None:
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
     assert limits(server_database) == dict.fromkeys(resources, threads * times)
+
+
+def deadlock() -> sa.exc.OperationalError:
+    """As PyMySQL and SQLAlchemy tell of one."""
+    text = "Deadlock found when trying to get lock; try restarting transaction"
+    return sa.exc.OperationalError("UPDATE", {}, pymysql.err.OperationalError(1213, text))
+
+
+@pytest.mark.parametrize("server_database", ["mysql"], indirect=True)
+def test_a_long_row_of_deadlocks(
+    server_database: session.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is as slow as many others are quick is chosen again and again."""
+    monkeypatch.setattr(session, "_LONGEST_PAUSE_S", 0.01)
+    runs: list[str] = []
+
+    def lose_often(tx: session.Connection) -> None:
+        runs.append("run")
+        add(tx, "a")
+        if len(runs) <= 40:
+            raise deadlock()
+
+    server_database.api.transact(lose_often)
+    assert len(runs) == 41
+    assert limits(server_database) == {"a": 0}
+
+
+@pytest.mark.parametrize("server_database", ["mysql"], indirect=True)
+def test_an_endless_row_of_deadlocks_is_told(
+    server_database: session.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_LONGEST_PAUSE_S", 0.01)
+
+    def lose(tx: session.Connection) -> None:
+        add(tx, "a")
+        raise deadlock()
+
+    with pytest.raises(sa.exc.OperationalError, match="Deadlock found"):
+        server_database.api.transact(lose)
+    assert limits(server_database) == {}
 
 
 def test_other_errors_are_not_repeated(database: session.Database) -> None:

@@ -87,6 +87,9 @@ def require(world: pipeline.World, server_id: str) -> None:
 
 
 if __name__ == "__main__":
-    with pipeline.World(pathlib.Path(sys.argv[1])) as world:
+    # Else what takes longer than a second would cost a message more.
+    with pipeline.World(
+        pathlib.Path(sys.argv[1]), compute__progress_interval_s=pipeline.NEVER_S
+    ) as world:
         costs = run(world)
     print(json.dumps(costs))

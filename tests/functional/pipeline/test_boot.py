@@ -235,13 +235,12 @@ def the_eleventh_build_waits(one_host: pipeline.World) -> None:
 def test_a_hundred_want_room_for_ten(tmp_path: pathlib.Path) -> None:
     """S168."""
     with pipeline.World(
-        tmp_path, ["a", "b"], fake__memory_mib=512 + 5 * 64, quota__instances=-1,
-        quota__cores=-1,
-    ) as world:  # fmt: skip
+        tmp_path, ["a", "b"], fake__memory_mib=512 + 5 * 64, **pipeline.CROWD
+    ) as world:
         image_id = world.image()
         threads = [concurrency.spawn(world.create, image=image_id) for _ in range(100)]
         ids = [thread.wait() for thread in threads]
-        world.wait(world.is_quiet, "all builds")
+        world.wait(world.is_quiet, "all builds", pipeline.CROWD_TIMEOUT_S)
         states = [world.settled(server_id)["status"] for server_id in ids]
         assert states.count("ACTIVE") == 10
         assert states.count("ERROR") == 90

@@ -56,7 +56,7 @@ def fixture_client(lying: LyingGlance) -> typing.Iterator[glance.GlanceClient]:
             files=[],
             glance__auth_type="none",
             glance__endpoint_url=url,
-            glance__timeout_s=1.0,
+            glance__timeout_s=60.0,
         )
         yield glance.GlanceClient(conf)
 
@@ -123,8 +123,10 @@ def test_a_download_that_breaks_off_leaves_nothing(
 ) -> None:
     lying.image["checksum"] = hashlib.md5(DATA).hexdigest()
     lying.length = len(DATA) + 10
+    image = client.get_image(CTXT, "i1")
+    client._conf.set_override("timeout_s", 1.0, "glance")
     with pytest.raises(exceptions.RemoteServiceError):
-        client.download(CTXT, client.get_image(CTXT, "i1"), str(tmp_path / "image"))
+        client.download(CTXT, image, str(tmp_path / "image"))
     assert not list(tmp_path.iterdir())
 
 
