@@ -17,6 +17,7 @@ auth_url = http://127.0.0.1:1/v3
 username = nova
 password = x
 """
+OPERATOR = {"X-Roles": "admin,member,reader", "X-Project-Id": "operators"}
 STRANGER = {"X-Roles": "member,reader", "X-Project-Id": "other"}
 
 
@@ -112,6 +113,27 @@ def test_locked_server(api: conftest.Api) -> None:
         == 202
     )
     assert api.call("DELETE", f"/servers/{server}", headers=MEMBER).status_code == 204
+
+
+def test_an_owner_cannot_make_an_administrators_lock_their_own(api: conftest.Api) -> None:
+    """Nova: who locks their own server once more changes nothing, so that it can only be
+    unlocked by whom it was locked by."""
+    server = api.server()
+
+    def act(name: str, argument: object, headers: dict[str, str]) -> int:
+        path = f"/servers/{server}/action"
+        return int(api.call("POST", path, {name: argument}, headers=headers).status_code)
+
+    assert act("lock", {"locked_reason": "inspection"}, OPERATOR) == 202
+    assert act("unlock", None, MEMBER) == 403
+    assert act("lock", {"locked_reason": "mine"}, MEMBER) == 202
+    assert act("unlock", None, MEMBER) == 403
+    shown = api.get(f"/servers/{server}")["server"]
+    assert (shown["locked"], shown["locked_reason"]) == (True, "inspection")
+    assert act("unlock", None, OPERATOR) == 202
+    assert act("lock", {"locked_reason": "mine"}, MEMBER) == 202
+    assert act("lock", {"locked_reason": "theirs"}, OPERATOR) == 202
+    assert act("unlock", None, MEMBER) == 403
 
 
 def test_create_with_mapping_has_a_rule_of_its_own(tmp_path: pathlib.Path) -> None:
