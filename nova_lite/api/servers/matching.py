@@ -51,9 +51,9 @@ def predicate(given: request.Query) -> Predicate:
     """Whether a server passes every filter of a query.
 
     :param given: parameters that :mod:`filters` has found meaningful; the last
-        value of each counts.
+        value of each counts, and every status.
     """
-    tests = [_test(name, values[-1]) for name, values in given.items()]
+    tests = [_test(name, values) for name, values in given.items()]
     return lambda server: all(test(server) for test in tests)
 
 
@@ -74,7 +74,10 @@ def check_pattern(name: str, value: str) -> str:
     return value
 
 
-def _test(name: str, value: str) -> Predicate:
+def _test(name: str, values: list[str]) -> Predicate:
+    if name == "status":
+        return _status(values)
+    value = values[-1]
     if name in EQUAL:
         wanted = None if value == "None" else value
         return lambda server: getattr(server, EQUAL[name]) == wanted
@@ -118,12 +121,12 @@ def _not(test: collections.abc.Callable[[str], Predicate]) -> typing.Any:
     return lambda value: lambda server: not test(value)(server)
 
 
-def _status(value: str) -> Predicate:
-    return lambda server: status.of(server.vm_state, server.task_state) == value.upper()
+def _status(values: list[str]) -> Predicate:
+    wanted = {value.upper() for value in values}
+    return lambda server: status.of(server.vm_state, server.task_state) in wanted
 
 
 _SPECIAL: dict[str, collections.abc.Callable[[str], Predicate]] = {
-    "status": _status,
     "flavor": lambda value: lambda server: server.flavor["flavorid"] == value,
     "locked": lambda value: lambda server: server.locked == _flag(value),
     "config_drive": lambda value: lambda server: server.config_drive == _flag(value),

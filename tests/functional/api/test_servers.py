@@ -1,5 +1,7 @@
 """Servers after they were asked for: list, show, change, delete."""
 
+import collections.abc
+import pathlib
 import urllib.parse
 
 import pytest
@@ -123,6 +125,10 @@ def test_paging_over_servers_that_are_only_asked_for(api: conftest.Api) -> None:
         ("?name=^a", ["alpha"]),
         ("?status=ACTIVE", ["alpha"]),
         ("?status=SHUTOFF", ["beta"]),
+        ("?status=ACTIVE&status=SHUTOFF", ["beta", "alpha"]),
+        ("?status=SHUTOFF&status=ERROR", ["beta"]),
+        ("?status=ACTIVE&status=DELETED", ["alpha"]),
+        ("?status=DELETED", []),
         ("?host=host2", ["beta"]),
         ("?tags=red", ["alpha"]),
         ("?not-tags=red", ["beta"]),
@@ -143,6 +149,33 @@ def test_filters(api: conftest.Api, query: str, expected: list[str]) -> None:
     api.server(display_name="alpha", tags=["red"])
     api.server("host2", display_name="beta", vm_state="stopped", tags=["green"])
     assert names(api, query) == expected
+
+
+@pytest.mark.parametrize("name", ["project_id", "tenant_id"])
+def test_another_project_is_seen_by_all_tenants_only(
+    make_api: collections.abc.Callable[..., conftest.Api], tmp_path: pathlib.Path, name: str
+) -> None:
+    """Nova: without ``all_tenants``, or the right to it, whatever project is named."""
+    rules = tmp_path / "policy.yaml"
+    rules.write_text('"os_compute_api:servers:allow_all_filters": "role:support"\n')
+    api = make_api(settings=f"[oslo_policy]\npolicy_file = {rules}\n")
+    api.server(display_name="ours")
+    api.asked_for(name="ours-asked-for")
+    theirs = {"X-Roles": "admin,member,reader", "X-Project-Id": "theirs"}
+    body = {"name": "theirs", "flavorRef": "1", "networks": "none", "imageRef": api.image()}
+    assert api.call("POST", "/servers", {"server": body}, headers=theirs).status_code == 202
+    support = {"X-Roles": "support,reader", "X-Project-Id": "demo"}
+    admin = {"X-Roles": "admin,support,member,reader", "X-Project-Id": "demo"}
+
+    def seen(query: str, headers: dict[str, str]) -> list[str]:
+        listed = api.get(f"/servers?{name}=theirs{query}", headers=headers)["servers"]
+        return [server["name"] for server in listed]
+
+    assert seen("", support) == ["ours-asked-for", "ours"]
+    assert seen("", admin) == ["ours-asked-for", "ours"]
+    assert seen("&all_tenants=1", admin) == ["theirs"]
+    refused = api.call("GET", f"/servers?{name}=theirs&all_tenants=1", headers=support)
+    assert refused.status_code == 403
 
 
 def test_bad_filters(api: conftest.Api) -> None:
