@@ -49,7 +49,7 @@ MICROVERSIONS: dict[int, tuple[str, str]] = {
     42: (HERE, "device tags again"),
     43: (HERE, "no /os-hosts"),
     44: (HERE, "no fixed IP actions"),
-    45: (ABSENT, "createImage answers with a body"),
+    45: (HERE, "createImage answers with a body"),
     46: (HERE, "X-OpenStack-Request-ID in answers"),
     47: (HERE, "the flavor inside the server"),
     48: (ABSENT, "standard diagnostics"),
@@ -134,6 +134,8 @@ DIFFERENT = (
     ("``forceDelete``", "Is the same as a delete: nothing is ever deferred."),
     ("``/os-quota-sets``", "Only quotas that are kept are shown and can be set: instances, cores, "
      "ram, metadata_items, key_pairs."),
+    ("``/os-quota-sets``", "Quotas of single users are not kept: ``PUT`` and ``DELETE`` with "
+     "``user_id`` are 400, and ``GET`` shows the project's."),
     ("``/os-keypairs``", "x509 is refused."),
     ("``/os-aggregates``", "There are none; the list is empty."),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.servers import devices
 from nova_lite.api.servers import dry_run
+from nova_lite.api.servers import metadata
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
 from nova_lite.api.servers import shapes
@@ -102,13 +103,7 @@ def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
         raise exceptions.InvalidInput("trusted_image_certificates is not supported.")
     if wanted.get("OS-DCF:diskConfig") == "AUTO":
         raise exceptions.InvalidInput("OS-DCF:diskConfig AUTO is not supported; use MANUAL.")
-    _check_metadata(req, wanted)
-
-
-def _check_metadata(req: request.Request, wanted: Body) -> None:
-    limit = req.conf.quota.metadata_items
-    if 0 <= limit < len(wanted.get("metadata", {})):
-        raise exceptions.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
+    metadata.check_count(req, req.ctxt.project_id, len(wanted.get("metadata", {})))
 
 
 def _counts(wanted: Body) -> tuple[int, int]:

@@ -89,6 +89,43 @@ def test_limits_and_quotas(api: conftest.Api) -> None:
     assert api.get(f"{path}/defaults")["quota_set"]["cores"] == 20
 
 
+def test_quotas_of_single_users_are_refused(api: conftest.Api) -> None:
+    """The project's own are not changed in their place."""
+    path = "/os-quota-sets/demo"
+    body = {"quota_set": {"instances": 1}}
+    for version in ("2.1", "2.75"):
+        for method, sent in (("PUT", body), ("DELETE", None)):
+            result = api.call(method, f"{path}?user_id=alice", sent, version=version)
+            assert (result.status_code, "single users" in result.text) == (400, True)
+    assert api.get(path)["quota_set"]["instances"] == 10
+    assert api.call("PUT", path, body).status_code == 200
+    assert api.call("DELETE", f"{path}?user_id=alice").status_code == 400
+    assert api.get(path)["quota_set"]["instances"] == 1
+
+
+def test_the_quota_of_metadata_is_kept(api: conftest.Api) -> None:
+    """The project's, not the configured one; what is too much already can be removed."""
+    api.host()
+    image = api.image()
+    server_id = api.server(metadata={"a": "1", "b": "2", "c": "3"})
+    metadata = f"/servers/{server_id}/metadata"
+    api.call("PUT", "/os-quota-sets/demo", {"quota_set": {"metadata_items": 1}})
+    assert api.get("/limits")["limits"]["absolute"]["maxServerMeta"] == 1
+    two = {"x": "1", "y": "2"}
+    assert api.create(imageRef=image, metadata=two).status_code == 403
+    assert api.create(imageRef=image, metadata={"x": "1"}).status_code == 202
+    assert api.call("POST", metadata, {"metadata": {"d": "4"}}).status_code == 403
+    assert api.call("PUT", metadata, {"metadata": two}).status_code == 403
+    assert api.call("PUT", f"{metadata}/d", {"meta": {"d": "4"}}).status_code == 403
+    snapshot = {"createImage": {"name": "i", "metadata": two}}
+    action = f"/servers/{server_id}/action"
+    assert api.call("POST", action, snapshot, version="2.38").status_code == 403
+    assert api.call("DELETE", f"{metadata}/a").status_code == 204
+    assert api.get(metadata)["metadata"] == {"b": "2", "c": "3"}
+    api.call("PUT", "/os-quota-sets/demo", {"quota_set": {"metadata_items": -1}})
+    assert api.call("PUT", metadata, {"metadata": two}).status_code == 200
+
+
 def test_flavors(api: conftest.Api) -> None:
     """S82, S83."""
     api.flavor("2", swap=512, **{"OS-FLV-EXT-DATA:ephemeral": 20})
