@@ -97,6 +97,31 @@ def test_members_do_not_see_hosts(api: conftest.Api) -> None:
     assert seen["hostId"] != "host1"
 
 
+@pytest.mark.parametrize("what", ["stop", "image", "attach", "detach"])
+def test_members_do_not_see_which_host_is_down(api: conftest.Api, what: str) -> None:
+    api.host()
+    volume = api.volume()
+    image = api.image()
+    root = {"source_type": "image", "destination_type": "local", "boot_index": 0, "uuid": image}
+    row = {"source_type": "volume", "destination_type": "volume", "uuid": volume}
+    server = api.asked_for(imageRef=image, block_device_mapping_v2=[root, row])
+    api.build(server)
+    api.silence("host1")
+    method, path, body = {
+        "stop": ("POST", "action", {"os-stop": None}),
+        "image": ("POST", "action", {"createImage": {"name": "i"}}),
+        "attach": (
+            "POST",
+            "os-volume_attachments",
+            {"volumeAttachment": {"volumeId": api.volume()}},
+        ),
+        "detach": ("DELETE", f"os-volume_attachments/{volume}", None),
+    }[what]
+    result = api.call(method, f"/servers/{server}/{path}", body, headers=MEMBER)
+    assert (result.status_code, "is down" in result.text) == (409, True)
+    assert "host1" not in result.text
+
+
 def test_locked_server(api: conftest.Api) -> None:
     server = api.server()
     locked = api.call(
