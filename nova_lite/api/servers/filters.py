@@ -189,16 +189,24 @@ _SPECIAL: dict[str, collections.abc.Callable[[str], Condition]] = {
 }
 
 
-def order(query: request.Query) -> listing.Order:
-    """The order a list is asked for in.
+_ADMINS_SORT_KEYS = frozenset({"host", "node"})
 
+
+def order(req: request.Request, query: request.Query) -> listing.Order:
+    """The order a list is asked for in, by the newest first if none is.
+
+    :raises exceptions.Forbidden: where servers are would show, to one who may not see it.
     :raises exceptions.InvalidInput: more directions than keys.
     """
-    keys = query.get("sort_key", [])
-    directions = query.get("sort_dir", [])
+    keys = query.get("sort_key") or ["created_at"]
+    directions = query.get("sort_dir") or ["desc"]
     if len(directions) > len(keys):
         raise exceptions.InvalidInput("Sort direction size exceeds sort key size")
-    directions = [*directions, *["desc"] * (len(keys) - len(directions))]
+    for key in keys:
+        if key in _ADMINS_SORT_KEYS and not req.ctxt.is_admin:
+            raise exceptions.Forbidden(f"Only administrators can sort servers by {key}")
+    # As in Nova the first direction is also that of the keys that have none.
+    directions = [*directions, *directions[:1] * (len(keys) - len(directions))]
     pairs = tuple(
         (key, direction == "desc")
         for key, direction in zip(keys, directions, strict=True)

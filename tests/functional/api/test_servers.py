@@ -178,6 +178,37 @@ def test_another_project_is_seen_by_all_tenants_only(
     assert refused.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sort_dir=asc", "a1 b2 c1 c2"),
+        ("sort_dir=desc", "c2 c1 b2 a1"),
+        ("sort_key=display_name", "c2 c1 b2 a1"),
+        ("sort_key=hostname&sort_key=display_name", "c2 b2 c1 a1"),
+        ("sort_key=hostname&sort_dir=asc&sort_key=display_name", "a1 c1 b2 c2"),
+        ("sort_key=hostname&sort_dir=desc&sort_key=display_name&sort_dir=asc", "b2 c2 a1 c1"),
+    ],
+)
+def test_directions_of_keys(api: conftest.Api, query: str, expected: str) -> None:
+    """Nova: created_at if no key is given; the first direction if there are too few."""
+    for name in ("a1", "b2", "c1", "c2"):
+        api.server(display_name=name, hostname=name[1])
+    assert names(api, f"?{query}") == expected.split()
+    excess = api.call("GET", "/servers?sort_dir=asc&sort_dir=asc")
+    assert (excess.status_code, "exceeds" in excess.text) == (400, True)
+
+
+@pytest.mark.parametrize("key", ["host", "node"])
+def test_only_administrators_sort_by_host(api: conftest.Api, key: str) -> None:
+    member = {"X-Roles": "member,reader"}
+    for query in (f"sort_key={key}", f"sort_key=uuid&sort_key={key}&sort_dir=asc"):
+        result = api.call("GET", f"/servers?{query}", headers=member)
+        assert result.status_code == 403
+        message = result.json["forbidden"]["message"]
+        assert message == f"Only administrators can sort servers by {key}"
+        assert api.call("GET", f"/servers/detail?{query}").status_code == 200
+
+
 def test_bad_filters(api: conftest.Api) -> None:
     for query in ("?surprise=1", "?name=(", "?changes-since=today", "?sort_key=flavour"):
         assert api.call("GET", f"/servers{query}").status_code == 400, query
