@@ -1,5 +1,6 @@
 """Who may ask: keystone, noauth, and the roles' defaults."""
 
+import collections.abc
 import pathlib
 
 import pytest
@@ -51,6 +52,44 @@ def test_keystone_does_not_believe_identity_headers(tmp_path: pathlib.Path) -> N
     }
     assert api.raw("GET", "/v2.1/servers", headers=forged).status_code == 401
     api.database.dispose()
+
+
+@pytest.fixture(name="confirmed")
+def fixture_confirmed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> collections.abc.Iterator[conftest.Api]:
+    """Behind a keystonemiddleware that confirms every token."""
+    monkeypatch.setattr(auth, "wrap", lambda application, _conf: application)
+    api = conftest.Api(tmp_path, settings=KEYSTONE, api__auth_strategy="keystone")
+    yield api
+    api.database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/os-server-groups", 404),
+        ("/os-server-groups/5f2a8c1e", 404),
+        ("/os-migrations/1", 404),
+        ("/os-simple-tenant-usage/demo", 404),
+        ("/os-console-auth-tokens/x", 404),
+        ("/os-assisted-volume-snapshots/x", 404),
+        ("/images/detail", 404),
+        ("/os-networks/x/action", 404),
+        ("/demo/os-server-groups/x", 404),
+        ("/demo/servers", 200),
+        ("/demo/servers/detail", 200),
+        ("/demo/servers/x", 404),
+        ("/p2/servers", 400),
+        ("/p2/os-keypairs/x", 400),
+    ],
+)
+def test_what_is_absent_is_no_project(confirmed: conftest.Api, path: str, status: int) -> None:
+    """A segment is a project's id if a collection of ours follows it."""
+    headers = {**MEMBER, "X-User-Id": "alice", "X-Identity-Status": "Confirmed"}
+    result = confirmed.raw("GET", f"/v2.1{path}", headers=headers)
+    assert result.status_code == status, result.text
+    assert ("project_id" in result.text) == (status == 400)
 
 
 @pytest.mark.parametrize(
