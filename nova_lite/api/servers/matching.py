@@ -40,9 +40,9 @@ EQUAL = {
     "vm_state": "vm_state",
 }
 REGEX = {"name": "display_name", "display_name": "display_name", "hostname": "hostname"}
-MAX_REPETITIONS = 3
+MAX_CHOICES = 3
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
-_REPETITION = re.compile(r"[*+{]")
+_REPETITION = re.compile(r"[*+{]|(?<!\()\?")
 TIMES = frozenset({"created_at", "launched_at", "terminated_at"})
 NUMBERS = frozenset({"power_state", "launch_index"})
 
@@ -61,15 +61,19 @@ def check_pattern(name: str, value: str) -> str:
     """Refuse patterns that could keep this process busy for ever.
 
     Python's ``re`` tries every way to split a text among repetitions: a repeated
-    group takes exponential time, and each further repetition another power of
-    the text's length.
+    group takes exponential time, each further repetition another power of the
+    text's length, and what is optional or has alternatives inside a group doubles
+    it. Alternatives of the whole pattern are tried one after the other.
 
     :raises exceptions.InvalidInput: it is one of those.
     """
-    if _REPEATED_GROUP.search(value) or len(_REPETITION.findall(value)) > MAX_REPETITIONS:
+    choices = len(_REPETITION.findall(value))
+    if "(" in value:
+        choices += value.count("|")
+    if _REPEATED_GROUP.search(value) or choices > MAX_CHOICES:
         raise exceptions.InvalidInput(
             f"filter {name}: the pattern may take too long; repeat no group, and use at most "
-            f"{MAX_REPETITIONS} of * + {{"
+            f"{MAX_CHOICES} of * + ? {{, or of | beside groups"
         )
     return value
 

@@ -70,12 +70,31 @@ def test_keys_come_with_their_version(api: conftest.Api, key: str, since: int) -
     assert key in api.get(path, version=f"2.{since}")["server"]
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(x){9}", "a*a*a*a*b"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+$",
+        "(a|a)*b",
+        "(x){9}",
+        "a*a*a*a*b",
+        "a?" * 28 + "a" * 28,
+        "(a|a)" * 25 + "b",
+        "(a*)?(a*)?b",
+    ],
+)
 def test_patterns_that_take_for_ever_are_refused(api: conftest.Api, pattern: str) -> None:
     query = urllib.parse.urlencode({"name": pattern})
     refused = api.call("GET", f"/servers?{query}")
     assert refused.status_code == 400
     assert "pattern" in refused.json["badRequest"]["message"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["alpha", "al|be|ga|de|ep|ze", "^(al|be)pha$", "alphas?$", "^a.*h[a-z]+$"]
+)
+def test_usual_patterns_are_taken(api: conftest.Api, pattern: str) -> None:
+    api.server(display_name="alpha")
+    assert names(api, "?" + urllib.parse.urlencode({"name": pattern})) == ["alpha"]
 
 
 def test_flavor_is_embedded_from_2_47(api: conftest.Api) -> None:
