@@ -1,6 +1,9 @@
 """Services, hypervisors, zones, limits, quotas, flavors."""
 
+import pytest
+
 from nova_lite import objects
+from nova_lite.db.queries import instances
 from nova_lite.db.queries import nodes
 from tests.functional.api import conftest
 
@@ -29,6 +32,20 @@ def test_services(api: conftest.Api) -> None:
     assert api.get("/os-services")["services"][0]["state"] == "down"
     assert api.call("DELETE", path).status_code == 204
     assert api.call("DELETE", path).status_code == 404
+
+
+@pytest.mark.parametrize("version", ["2.52", "2.53"])
+def test_a_service_with_servers_is_not_deleted(api: conftest.Api, version: str) -> None:
+    """Nova: 409. Its servers would have no host to be deleted by."""
+    api.host()
+    server_id = api.server()
+    (service,) = api.get("/os-services?binary=nova-compute", version=version)["services"]
+    path = f"/os-services/{service['id']}"
+    refused = api.call("DELETE", path, version=version)
+    assert (refused.status_code, "host1" in refused.text) == (409, True)
+    with api.database.cell.write() as tx:
+        instances.mark_deleted(tx, server_id)
+    assert api.call("DELETE", path, version=version).status_code == 204
 
 
 def test_services_before_2_53(api: conftest.Api) -> None:
