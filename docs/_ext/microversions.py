@@ -117,6 +117,9 @@ DIFFERENT = (
     ("``POST /servers``", "The header ``X-Nova-Lite-Dry-Run`` asks for a plan: "
      ":doc:`dry-run`."),
     ("``POST /servers``", "503 if Cinder or Glance do not answer; Nova: 500."),
+    ("``POST /servers``", "The scheduler hint ``group`` is refused: there are no server groups."),
+    ("``GET /servers``", "A pattern (``name``, ``hostname``) that could take for ever is 400: "
+     "repeated groups, and more than three repetitions, options or alternatives in groups."),
     ("``POST …/os-volume_attachments``", "The device's name is chosen by the API, in the answer; "
      "a requested name is checked and not taken."),
     ("``DELETE …/os-volume_attachments/{volume_id}``", "Repeating it while the volume is being "
