@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from nova_lite import exceptions
 from nova_lite.api.middleware import auth
 from tests.functional.api import conftest
 
@@ -134,6 +135,16 @@ def test_members_do_not_see_hosts(api: conftest.Api) -> None:
     assert "OS-EXT-SRV-ATTR:host" not in seen
     assert "host_status" not in seen
     assert seen["hostId"] != "host1"
+
+
+def test_members_do_not_see_whose_hypervisor_is_away(api: conftest.Api) -> None:
+    path = f"/servers/{api.server()}/action"
+    error = exceptions.HypervisorUnavailable(host="host1", reason="qemu:///system")
+    api.compute.get_console_output.side_effect = error
+    result = api.call("POST", path, {"os-getConsoleOutput": {}}, headers=MEMBER)
+    assert (result.status_code, "HypervisorUnavailable" in result.text) == (503, True)
+    assert "host1" not in result.text
+    assert "qemu:" not in result.text
 
 
 @pytest.mark.parametrize("what", ["stop", "image", "attach", "detach"])
