@@ -80,9 +80,9 @@ class OperationInProgress(Conflict):
 
 
 class HostUnavailable(Conflict):
-    """The server's host does not answer."""
+    """The server's host does not answer; its name is for administrators."""
 
-    template = "Host {host} of instance {instance_uuid} is down; try again when it is up."
+    template = "The host of instance {instance_uuid} is down; try again when it is up."
 
 
 # Not found
@@ -262,6 +262,7 @@ class HypervisorUnavailable(NovaLiteError):
 
     template = "Connection to the hypervisor is broken on host {host}: {reason}"
     http_status = 503
+    is_for_users = False
 
 
 class HypervisorError(NovaLiteError):

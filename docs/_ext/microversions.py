@@ -49,7 +49,7 @@ MICROVERSIONS: dict[int, tuple[str, str]] = {
     42: (HERE, "device tags again"),
     43: (HERE, "no /os-hosts"),
     44: (HERE, "no fixed IP actions"),
-    45: (ABSENT, "createImage answers with a body"),
+    45: (HERE, "createImage answers with a body"),
     46: (HERE, "X-OpenStack-Request-ID in answers"),
     47: (HERE, "the flavor inside the server"),
     48: (ABSENT, "standard diagnostics"),
@@ -117,6 +117,9 @@ DIFFERENT = (
     ("``POST /servers``", "The header ``X-Nova-Lite-Dry-Run`` asks for a plan: "
      ":doc:`dry-run`."),
     ("``POST /servers``", "503 if Cinder or Glance do not answer; Nova: 500."),
+    ("``POST /servers``", "The scheduler hint ``group`` is refused: there are no server groups."),
+    ("``GET /servers``", "A pattern (``name``, ``hostname``) that could take for ever is 400: "
+     "repeated groups, and more than three repetitions, options or alternatives in groups."),
     ("``POST …/os-volume_attachments``", "The device's name is chosen by the API, in the answer; "
      "a requested name is checked and not taken."),
     ("``DELETE …/os-volume_attachments/{volume_id}``", "Repeating it while the volume is being "
@@ -134,6 +137,8 @@ DIFFERENT = (
     ("``forceDelete``", "Is the same as a delete: nothing is ever deferred."),
     ("``/os-quota-sets``", "Only quotas that are kept are shown and can be set: instances, cores, "
      "ram, metadata_items, key_pairs."),
+    ("``/os-quota-sets``", "Quotas of single users are not kept: ``PUT`` and ``DELETE`` with "
+     "``user_id`` are 400, and ``GET`` shows the project's."),
     ("``/os-keypairs``", "x509 is refused."),
     ("``/os-aggregates``", "There are none; the list is empty."),
 )  # fmt: skip

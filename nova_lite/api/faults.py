@@ -79,6 +79,9 @@ def handle(
             "Unexpected API Error. Please report this to the operator with the request id.\n"
             f"{type(error)}"
         )
+    elif isinstance(error, exceptions.NovaLiteError) and not error.is_for_users:
+        LOG.error("%s", message)
+        message = f"Unexpected error: {type(error).__name__}"
     response.status = http.HTTPStatus(code)
     response.content_type = "application/json; charset=UTF-8"
     response.data = body(code, message)

@@ -87,7 +87,8 @@ class Request:
         if version:
             head.append("v2.1")
         if self.path_project_id:
-            head.append(self.path_project_id)
+            # Quoted as it came: with noauth it is any text.
+            head.append(urllib.parse.quote(self.path_project_id, safe=""))
         return "/".join([*head, *parts])
 
     def links(self, collection: str, item_id: str) -> list[dict[str, str]]:

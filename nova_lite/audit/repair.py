@@ -14,6 +14,7 @@ from oslo_utils import timeutils
 
 from nova_lite import context
 from nova_lite import exceptions
+from nova_lite import objects
 from nova_lite import states
 from nova_lite.audit import collect
 from nova_lite.audit import facts
@@ -135,8 +136,23 @@ class Repairer:
         operation.started_at, operation.finished_at = began_at, timeutils.utcnow()
         status = states.OperationStatus.ERROR if error else states.OperationStatus.SUCCESS
         operation.status = str(status)
-        operation.message = f"{each.says}. {error or 'Repaired'}"
-        self._database.cell.transact(operations.insert, ctxt, [operation])
+        # A finding names hosts, which are for administrators, as a step's message is.
+        title = kinds.KINDS[each.kind].title
+        operation.message = f"{title}. {'Not repaired' if error else 'Repaired'}"
+        step = objects.Step(
+            name=each.kind,
+            started_at=began_at,
+            finished_at=operation.finished_at,
+            result="Error" if error else "Success",
+            message=f"{each.says}: {error}" if error else each.says,
+            host=each.subject("host"),
+        )
+
+        def write(tx: session.Connection) -> None:
+            operations.insert(tx, ctxt, [operation])
+            operations.add_steps(tx, operation, [step])
+
+        self._database.cell.transact(write)
 
     # The repairs
 

@@ -37,6 +37,8 @@ LOG = logging.getLogger(__name__)
 MAX_RESENDS = 3
 
 NEVER_COMPLETED = "the request was never completed"
+# For users, who are not told names of hosts.
+HOST_SILENT = "the server's host does not answer"
 
 
 class Reaper:
@@ -244,33 +246,29 @@ class Reaper:
         """What was only sent is taken back: its ticket is void for the host.
         What had begun may still run there, so it is not done elsewhere."""
         sent_only = operation.step == operations.STEP_CAST
-        reason = f"host {operation.owner} does not answer"
         if operation.action == transitions.DELETE.action:
             self._deleter.delete(ctxt, operation)
         elif operation.action == transitions.CREATE.action:
-            self._move_or_fail_build(ctxt, operation, reason, sent_only)
+            self._move_or_fail_build(ctxt, operation, sent_only)
         elif sent_only:
-            self._abandon(ctxt, operation, reason)
+            self._abandon(ctxt, operation, HOST_SILENT)
 
     def _move_or_fail_build(
-        self,
-        ctxt: context.RequestContext,
-        operation: objects.Operation,
-        reason: str,
-        sent_only: bool,
+        self, ctxt: context.RequestContext, operation: objects.Operation, sent_only: bool
     ) -> None:
+        details = f"host {operation.owner} does not answer"
         with self._database.cell.read() as connection:
             instance = instances.get(connection, operation.instance_uuid)
         if sent_only:
-            outcome = objects.Outcome(succeeded=False, message=reason)
+            outcome = objects.Outcome(succeeded=False, message=HOST_SILENT, details=details)
             self._builder.reschedule(ctxt, instance, operation, outcome, same_host=False)
         else:
             self._builder.fail(
                 instance,
                 operation,
-                f"Build stopped at '{operation.step}': {reason}. Delete the server, "
+                f"Build stopped at '{operation.step}': {HOST_SILENT}. Delete the server, "
                 "or wait until the host is back and try another.",
-                f"last sign of life at {operation.heartbeat_at}",
+                f"{details}; last sign of life at {operation.heartbeat_at}",
             )
 
     def _abandon(

@@ -22,7 +22,14 @@ class Decision:
 
     location: locations.RbdLocation | None
     reason: str
-    """A sentence's end, for people: "it cannot be cloned, because ..."."""
+    """A sentence's end, for users: "it cannot be cloned, because ..."."""
+    place: str | None = None
+    """The pool, cluster or location that it is about, for administrators."""
+
+    @property
+    def explained(self) -> str:
+        """The reason with its place."""
+        return f"{self.reason} ({self.place})" if self.place else self.reason
 
 
 def decide(
@@ -40,14 +47,15 @@ def decide(
     """
     if disk_format not in CLONABLE_FORMATS:
         return Decision(None, f"its format is {disk_format}, and only raw can be cloned")
-    reason = "Glance shows no location of it in Ceph"
+    refused = Decision(None, "Glance shows no location of it in Ceph")
     for location in found:
         if fsid is not None and location.fsid != fsid:
-            reason = f"it is in another Ceph cluster ({location.fsid})"
+            refused = Decision(None, "it is in another Ceph cluster", location.fsid)
         elif location.pool not in pools:
-            reason = f"pool {location.pool} is not one of [libvirt] images_rbd_glance_pools"
+            reason = "its pool is not one of [libvirt] images_rbd_glance_pools"
+            refused = Decision(None, reason, location.pool)
         elif location.image != image_id:
-            reason = "its location is of another image"
+            refused = Decision(None, "its location is of another image")
         else:
-            return Decision(location, f"it is raw and in Ceph, as {location}")
-    return Decision(None, reason)
+            return Decision(location, "it is raw and in Ceph", str(location))
+    return refused

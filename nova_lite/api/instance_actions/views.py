@@ -44,8 +44,10 @@ class Shown:
 
 def action(version: microversion.Version, operation: objects.Operation) -> View:
     """An item of the list."""
+    # Not everything in the journal changes a server: audits repair what is around it.
+    transition = transitions.TABLE.get(operation.action)
     view: View = {
-        "action": transitions.TABLE[operation.action].name,
+        "action": transition.name if transition else operation.action,
         "instance_uuid": operation.instance_uuid,
         "request_id": operation.request_id,
         "user_id": operation.user_id,

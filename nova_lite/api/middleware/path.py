@@ -18,11 +18,16 @@ class ProjectInPath:
 
     def process_request(self, request: falcon.Request, _response: falcon.Response) -> None:
         """Rewrite the path; remember the project for links and the check that
-        it is the asker's own."""
+        it is the asker's own.
+
+        A project is followed by a collection: what the API does not have
+        (``/os-server-groups/{id}``) is no project.
+        """
         request.context.path_project_id = None
         head, _, rest = request.path.removeprefix(PREFIX + "/").partition("/")
         if not request.path.startswith(PREFIX + "/"):
             return
-        if rest and head not in self._collections:
+        collection = rest.partition("/")[0]
+        if head not in self._collections and collection in self._collections:
             request.context.path_project_id = head
             request.path = f"{PREFIX}/{rest}"

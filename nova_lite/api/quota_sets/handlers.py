@@ -51,6 +51,7 @@ def update(req: request.Request, project_id: str) -> dict[str, typing.Any]:
     A limit below what is used is refused unless ``force`` is given.
     """
     req.authorize(policy.UPDATE)
+    _refuse_user(req)
     body = req.body(schemas.UPDATE)["quota_set"]
     wanted = {name: int(body[name]) for name in schemas.RESOURCES if name in body}
     with req.database.api.write() as tx:
@@ -60,6 +61,17 @@ def update(req: request.Request, project_id: str) -> dict[str, typing.Any]:
         quotas.set_limits(tx, project_id, wanted)
         _, limits = quotas.read(tx, req.conf, project_id)
     return {"quota_set": limits}
+
+
+def _refuse_user(req: request.Request) -> None:
+    """A user's own quotas are not taken for the project's.
+
+    :raises exceptions.InvalidInput: the query names a user.
+    """
+    if "user_id" in req.query(schemas.CHANGE_QUERY):
+        raise exceptions.InvalidInput(
+            "user_id: quotas of single users are not kept; leave it out to change the project's."
+        )
 
 
 def _refuse_below_use(wanted: dict[str, int], used: quotas.Amount) -> None:
@@ -76,6 +88,7 @@ def _refuse_below_use(wanted: dict[str, int], used: quotas.Amount) -> None:
 def delete(req: request.Request, project_id: str) -> request.Response:
     """``DELETE /os-quota-sets/{tenant_id}``."""
     req.authorize(policy.DELETE)
+    _refuse_user(req)
     with req.database.api.write() as tx:
         quotas.reset(tx, project_id)
     return request.ACCEPTED

@@ -30,6 +30,11 @@ UPDATE = validation.Schemas(
     )
 )
 
+CHANGE_QUERY = validation.Schemas(
+    ("2.1", "2.74", obj({}, additional=True)),
+    ("2.75", None, obj({"user_id": validation.one()})),
+)
+
 # What is answered.
 
 _NUMBER: Schema = {"type": "integer", "minimum": -1}

@@ -62,16 +62,23 @@ def force_delete(req: request.Request, server_id: str) -> request.Response:
 
 @validation.answers({202: NOTHING})
 def lock(req: request.Request, server_id: str) -> request.Response:
-    """``lock``: only administrators may change the server until ``unlock``."""
+    """``lock``: only administrators may change the server until ``unlock``.
+
+    The owner's lock of a locked server changes nothing, as in Nova: an
+    administrator's lock would become the owner's.
+    """
     server = load.instance(req, server_id)
     req.authorize(policy.LOCK, load.target(server))
     body = req.body(schemas.LOCK)["lock"]
     reason = body.get("locked_reason") if isinstance(body, dict) else None
     if req.version < microversion.LOCKED_REASON:
         reason = None
+    is_owner = server.project_id == req.ctxt.project_id
+    if server.locked and is_owner:
+        return request.ACCEPTED
     facts = {**server.system_metadata, "locked_reason": reason}
     # Who locked it says who may unlock it.
-    facts["locked_by"] = "owner" if server.project_id == req.ctxt.project_id else "admin"
+    facts["locked_by"] = "owner" if is_owner else "admin"
     _set_lock(req, server_id, locked=True, system_metadata=facts)
     return request.ACCEPTED
 

@@ -25,6 +25,7 @@ from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.servers import devices
 from nova_lite.api.servers import dry_run
+from nova_lite.api.servers import metadata
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
 from nova_lite.api.servers import shapes
@@ -34,6 +35,7 @@ from nova_lite.db import session
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import flavors
 from nova_lite.db.queries import keypairs
+from nova_lite.db.queries import nodes
 from nova_lite.db.queries import quotas
 from nova_lite.db.queries import services
 from nova_lite.volume import flow
@@ -58,6 +60,7 @@ def create(req: request.Request) -> request.Response:
     body = req.body(schemas.CREATE)
     wanted = body["server"]
     _refuse_unsupported(req, wanted)
+    hints = _hints(body)
     least, most = _counts(wanted)
     destination = _destination(req, wanted)
     flavor = _flavor(req, str(wanted["flavorRef"]))
@@ -69,7 +72,6 @@ def create(req: request.Request) -> request.Response:
         with req.database.api.read() as tx:
             most = _room(tx, req, flavor, least, most)
 
-    hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
     wishes = _wishes(req, wanted, flavor, source, destination, hints, most)
     for wish in wishes:
         # A copy: the server keeps its key when the keypair is deleted.
@@ -102,13 +104,20 @@ def _refuse_unsupported(req: request.Request, wanted: Body) -> None:
         raise exceptions.InvalidInput("trusted_image_certificates is not supported.")
     if wanted.get("OS-DCF:diskConfig") == "AUTO":
         raise exceptions.InvalidInput("OS-DCF:diskConfig AUTO is not supported; use MANUAL.")
-    _check_metadata(req, wanted)
+    metadata.check_count(req, req.ctxt.project_id, len(wanted.get("metadata", {})))
 
 
-def _check_metadata(req: request.Request, wanted: Body) -> None:
-    limit = req.conf.quota.metadata_items
-    if 0 <= limit < len(wanted.get("metadata", {})):
-        raise exceptions.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
+def _hints(body: Body) -> Body:
+    """The scheduler's hints.
+
+    :raises exceptions.InvalidInput: a server group, which there are none of.
+    """
+    hints: Body = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
+    if "group" in hints:
+        raise exceptions.InvalidInput(
+            "os:scheduler_hints: this service has no server groups; leave group out."
+        )
+    return hints
 
 
 def _counts(wanted: Body) -> tuple[int, int]:
@@ -127,7 +136,7 @@ def _counts(wanted: Body) -> tuple[int, int]:
 def _destination(req: request.Request, wanted: Body) -> Destination:
     """The zone and host asked for; ``zone:host:node`` is the older way.
 
-    :raises exceptions.InvalidInput: no such zone or host.
+    :raises exceptions.InvalidInput: no such zone, host or node.
     """
     zone = wanted.get("availability_zone") or None
     host, node = wanted.get("host"), wanted.get("hypervisor_hostname")
@@ -141,6 +150,8 @@ def _destination(req: request.Request, wanted: Body) -> Destination:
         zone, host, node = [*parts, None][:3]
     if zone or host:
         _check_destination(req, zone, host)
+    if node:
+        _check_node(req, host, node)
     return Destination(zone, host, node)
 
 
@@ -152,6 +163,13 @@ def _check_destination(req: request.Request, zone: str | None, host: str | None)
         raise exceptions.InvalidInput("The requested availability zone is not available")
     if host and host not in {service.host for service in found}:
         raise exceptions.InvalidInput(f"Compute host {host} could not be found.")
+
+
+def _check_node(req: request.Request, host: str | None, node: str) -> None:
+    with req.database.api.read() as tx:
+        found = nodes.list_all(tx, host)
+    if node not in {each.hypervisor_hostname for each in found}:
+        raise exceptions.InvalidInput(f"Compute host {node} could not be found.")
 
 
 def _in_zone_of_volumes(

@@ -16,6 +16,7 @@ from nova_lite.api import microversion
 from nova_lite.api import request
 from nova_lite.api import validation
 from nova_lite.api.servers import load
+from nova_lite.api.servers import metadata
 from nova_lite.api.servers import placement
 from nova_lite.api.servers import policy
 from nova_lite.api.servers import schemas
@@ -37,8 +38,9 @@ def create_image(req: request.Request, server_id: str) -> request.Response:
     instance = load.instance(req, server_id)
     req.authorize(policy.CREATE_IMAGE, load.target(instance))
     wanted = req.body(schemas.CREATE_IMAGE)["createImage"]
-    metadata = wanted.get("metadata", {})
-    _check_metadata(req, metadata)
+    properties = wanted.get("metadata", {})
+    if req.version < microversion.NO_IMAGE_METADATA_LIMIT:
+        metadata.check_count(req, req.ctxt.project_id, len(properties))
     transition = transitions.CREATE_IMAGE
     if instance.boots_from_volume:
         transition = transitions.SNAPSHOT_VOLUMES
@@ -53,18 +55,11 @@ def create_image(req: request.Request, server_id: str) -> request.Response:
         _source_of(req, instance),
         image_id=uuidutils.generate_uuid(),
         name=wanted["name"].strip(),
-        metadata=metadata,
+        metadata=properties,
     )
     operation = _prepare(req, instance, transition, image, host)
     req.services.compute.create_image(req.ctxt, host, instance, operation, devices)
     return _answer(req, str(image.id))
-
-
-def _check_metadata(req: request.Request, metadata: dict[str, str]) -> None:
-    """:raises exceptions.QuotaExceeded: there is too much of it."""
-    limit = req.conf.quota.metadata_items
-    if req.version < microversion.NO_IMAGE_METADATA_LIMIT and 0 <= limit < len(metadata):
-        raise exceptions.QuotaExceeded(f"Image metadata limit exceeded: {limit} items")
 
 
 def _refuse_required_quiesce(instance: objects.Instance) -> None:

@@ -62,16 +62,16 @@ def _of_file(req: request.Request, disk_format: str | None) -> Origin:
 
 def _of_rbd_disk(req: request.Request, image: objects.ImageMeta) -> Origin:
     decision = _decide(req, image)
+    # Where images are kept is for administrators.
+    reason = decision.explained if req.ctxt.is_admin else decision.reason
     if decision.location is not None:
-        why = f"{decision.reason}; no byte is copied, if the hosts' cluster is that one"
-        return Origin("clone", f"{why} ({decision.location.fsid})")
+        why = f"{reason}; no byte is copied, if the hosts' cluster is that one"
+        return Origin("clone", f"{why} ({decision.location.fsid})" if req.ctxt.is_admin else why)
     if req.conf.libvirt.images_rbd_never_download:
-        why = (
-            f"it cannot be cloned, because {decision.reason}, and images_rbd_never_download is on"
-        )
+        why = f"it cannot be cloned, because {reason}, and images_rbd_never_download is on"
         return Origin("refused by the host", f"{why}; it builds only what it has brought before")
     converted = "" if image.disk_format in _RAW_FORMATS else ", convert"
-    why = f"once for all hosts, unless it was before, and then cloned; {decision.reason}"
+    why = f"once for all hosts, unless it was before, and then cloned; {reason}"
     return Origin(f"download{converted} and import", why)
 
 

@@ -70,10 +70,12 @@ def select(req: request.Request, query: request.Query, all_projects_rule: str) -
     project_id = _project(req, given, all_projects_rule)
     conditions: list[Condition] = []
     if project_id is not None:
+        # As in Nova, the asker's own project, whichever another filter names.
+        given = {name: values for name, values in given.items() if name not in _PROJECTS}
         conditions.append(T.c.project_id == project_id)
-    conditions.extend(_deleted(req, given))
+    conditions.extend(_deleted(given))
     for name, values in given.items():
-        conditions.extend(_condition(name, values[-1]))
+        conditions.extend(_conditions(name, values))
     return Selected(project_id, conditions, matching.predicate(given))
 
 
@@ -89,8 +91,7 @@ def _allowed(req: request.Request, query: request.Query) -> request.Query:
     allowed = _FOR_ALL
     if req.version >= microversion.MORE_SERVER_FILTERS:
         allowed = allowed | _FOR_ALL_SINCE_2_83
-    statuses = [value.upper() for value in given.get("status", [])]
-    if "DELETED" in statuses:
+    if _is_about_deleted(given):
         raise exceptions.Forbidden("Only administrators may list deleted instances")
     return {name: values for name, values in given.items() if name in allowed}
 
@@ -99,12 +100,13 @@ def _check_status(req: request.Request, given: request.Query) -> None:
     """From 2.38 on a status that nothing can have is an error, not an empty list."""
     if req.version < microversion.STATUS_CHECKED:
         return
-    for value in given.get("status", []):
-        if not status.vm_states([value])[0]:
-            raise exceptions.InvalidInput(f"Invalid status value: {value}")
+    statuses = given.get("status", [])
+    if statuses and not status.vm_states(statuses)[0]:
+        raise exceptions.InvalidInput(f"Invalid status value: {', '.join(statuses)}")
 
 
 _NOT_FILTERS = frozenset({"limit", "marker", "sort_key", "sort_dir"})
+_PROJECTS = frozenset({"project_id", "tenant_id"})
 
 
 def _project(req: request.Request, given: request.Query, all_projects_rule: str) -> str | None:
@@ -113,27 +115,36 @@ def _project(req: request.Request, given: request.Query, all_projects_rule: str)
     if "all_tenants" in given:
         text = given["all_tenants"][-1]
         every = text == "" or _boolean("all_tenants", text)
-    if every or {"project_id", "tenant_id"} & set(given):
-        if every:
-            req.authorize(all_projects_rule)
-        return None
-    return str(req.ctxt.project_id)
+    if not every:
+        return str(req.ctxt.project_id)
+    req.authorize(all_projects_rule)
+    return None
 
 
-def _deleted(req: request.Request, given: request.Query) -> list[Condition]:
+def _is_about_deleted(given: request.Query) -> bool:
+    """Whether the statuses asked for are of deleted servers alone."""
+    return status.vm_states(given.get("status", []))[0] == {"deleted"}
+
+
+def _deleted(given: request.Query) -> list[Condition]:
     """Deleted servers are listed when asked for, or with ``changes-since``."""
     if "deleted" in given:
         return [T.c.deleted.is_(_boolean("deleted", given["deleted"][-1]))]
-    statuses = [value.upper() for value in given.get("status", [])]
-    if "DELETED" in statuses:
+    if _is_about_deleted(given):
         return [T.c.deleted.is_(True)]
     if "changes-since" in given or "changes-before" in given:
         return []
     return [T.c.deleted.is_(False)]
 
 
-def _condition(name: str, value: str) -> list[Condition]:
-    """The condition of one parameter; none for those handled elsewhere."""
+def _conditions(name: str, values: list[str]) -> list[Condition]:
+    """The condition of one parameter; none for those handled elsewhere.
+
+    Of several statuses a server has one; of other parameters the last value counts.
+    """
+    if name == "status":
+        return [_status(values)]
+    value = values[-1]
     if name in matching.EQUAL:
         return [T.c[matching.EQUAL[name]] == (None if value == "None" else value)]
     if name in matching.REGEX:
@@ -146,8 +157,8 @@ def _condition(name: str, value: str) -> list[Condition]:
     return [special(value)] if special else []
 
 
-def _status(value: str) -> Condition:
-    vm_states, task_states = status.vm_states([value])
+def _status(values: list[str]) -> Condition:
+    vm_states, task_states = status.vm_states(values)
     condition: Condition = T.c.vm_state.in_(vm_states)
     if task_states is not None:
         condition = condition & T.c.task_state.in_(task_states)
@@ -163,7 +174,6 @@ def _updated() -> sa.ColumnElement[typing.Any]:
 
 
 _SPECIAL: dict[str, collections.abc.Callable[[str], Condition]] = {
-    "status": _status,
     "flavor": lambda value: T.c.flavor["flavorid"].as_string() == value,
     "locked": lambda value: T.c.locked.is_(_boolean("locked", value)),
     "config_drive": lambda value: T.c.config_drive.is_(_boolean("config_drive", value)),
@@ -179,16 +189,24 @@ _SPECIAL: dict[str, collections.abc.Callable[[str], Condition]] = {
 }
 
 
-def order(query: request.Query) -> listing.Order:
-    """The order a list is asked for in.
+_ADMINS_SORT_KEYS = frozenset({"host", "node"})
 
+
+def order(req: request.Request, query: request.Query) -> listing.Order:
+    """The order a list is asked for in, by the newest first if none is.
+
+    :raises exceptions.Forbidden: where servers are would show, to one who may not see it.
     :raises exceptions.InvalidInput: more directions than keys.
     """
-    keys = query.get("sort_key", [])
-    directions = query.get("sort_dir", [])
+    keys = query.get("sort_key") or ["created_at"]
+    directions = query.get("sort_dir") or ["desc"]
     if len(directions) > len(keys):
         raise exceptions.InvalidInput("Sort direction size exceeds sort key size")
-    directions = [*directions, *["desc"] * (len(keys) - len(directions))]
+    for key in keys:
+        if key in _ADMINS_SORT_KEYS and not req.ctxt.is_admin:
+            raise exceptions.Forbidden(f"Only administrators can sort servers by {key}")
+    # As in Nova the first direction is also that of the keys that have none.
+    directions = [*directions, *directions[:1] * (len(keys) - len(directions))]
     pairs = tuple(
         (key, direction == "desc")
         for key, direction in zip(keys, directions, strict=True)

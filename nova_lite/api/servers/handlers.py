@@ -57,7 +57,7 @@ def _page(
 ) -> list[listing.Server]:
     """One page of servers, with those that are only asked for among them."""
     selected = filters.select(req, query, all_projects_rule)
-    order = filters.order(query)
+    order = filters.order(req, query)
     limit = paging.limit(req, query)
     marker = paging.marker(query)
     asked_for = _asked_for(req, selected)

@@ -40,9 +40,9 @@ EQUAL = {
     "vm_state": "vm_state",
 }
 REGEX = {"name": "display_name", "display_name": "display_name", "hostname": "hostname"}
-MAX_REPETITIONS = 3
+MAX_CHOICES = 3
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
-_REPETITION = re.compile(r"[*+{]")
+_REPETITION = re.compile(r"[*+{]|(?<!\()\?")
 TIMES = frozenset({"created_at", "launched_at", "terminated_at"})
 NUMBERS = frozenset({"power_state", "launch_index"})
 
@@ -51,9 +51,9 @@ def predicate(given: request.Query) -> Predicate:
     """Whether a server passes every filter of a query.
 
     :param given: parameters that :mod:`filters` has found meaningful; the last
-        value of each counts.
+        value of each counts, and every status.
     """
-    tests = [_test(name, values[-1]) for name, values in given.items()]
+    tests = [_test(name, values) for name, values in given.items()]
     return lambda server: all(test(server) for test in tests)
 
 
@@ -61,20 +61,27 @@ def check_pattern(name: str, value: str) -> str:
     """Refuse patterns that could keep this process busy for ever.
 
     Python's ``re`` tries every way to split a text among repetitions: a repeated
-    group takes exponential time, and each further repetition another power of
-    the text's length.
+    group takes exponential time, each further repetition another power of the
+    text's length, and what is optional or has alternatives inside a group doubles
+    it. Alternatives of the whole pattern are tried one after the other.
 
     :raises exceptions.InvalidInput: it is one of those.
     """
-    if _REPEATED_GROUP.search(value) or len(_REPETITION.findall(value)) > MAX_REPETITIONS:
+    choices = len(_REPETITION.findall(value))
+    if "(" in value:
+        choices += value.count("|")
+    if _REPEATED_GROUP.search(value) or choices > MAX_CHOICES:
         raise exceptions.InvalidInput(
             f"filter {name}: the pattern may take too long; repeat no group, and use at most "
-            f"{MAX_REPETITIONS} of * + {{"
+            f"{MAX_CHOICES} of * + ? {{, or of | beside groups"
         )
     return value
 
 
-def _test(name: str, value: str) -> Predicate:
+def _test(name: str, values: list[str]) -> Predicate:
+    if name == "status":
+        return _status(values)
+    value = values[-1]
     if name in EQUAL:
         wanted = None if value == "None" else value
         return lambda server: getattr(server, EQUAL[name]) == wanted
@@ -118,12 +125,12 @@ def _not(test: collections.abc.Callable[[str], Predicate]) -> typing.Any:
     return lambda value: lambda server: not test(value)(server)
 
 
-def _status(value: str) -> Predicate:
-    return lambda server: status.of(server.vm_state, server.task_state) == value.upper()
+def _status(values: list[str]) -> Predicate:
+    wanted = {value.upper() for value in values}
+    return lambda server: status.of(server.vm_state, server.task_state) in wanted
 
 
 _SPECIAL: dict[str, collections.abc.Callable[[str], Predicate]] = {
-    "status": _status,
     "flavor": lambda value: lambda server: server.flavor["flavorid"] == value,
     "locked": lambda value: lambda server: server.locked == _flag(value),
     "config_drive": lambda value: lambda server: server.config_drive == _flag(value),

@@ -12,6 +12,7 @@ from nova_lite.api.servers import shapes
 from nova_lite.api.shapes import NOTHING
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import listing
+from nova_lite.db.queries import quotas
 
 Metadata: typing.TypeAlias = dict[str, str]
 
@@ -34,7 +35,7 @@ def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``POST …/metadata``: add to what is there."""
     server = _load(req, server_id, policy.METADATA_CREATE, change=True)
     given = req.body(schemas.METADATA)["metadata"]
-    return {"metadata": _store(req, server, {**server.metadata, **given})}
+    return {"metadata": _store_checked(req, server, {**server.metadata, **given})}
 
 
 @validation.answers({200: shapes.METADATA})
@@ -42,7 +43,7 @@ def replace(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     """``PUT …/metadata``."""
     server = _load(req, server_id, policy.METADATA_REPLACE, change=True)
     given = req.body(schemas.METADATA)["metadata"]
-    return {"metadata": _store(req, server, given)}
+    return {"metadata": _store_checked(req, server, given)}
 
 
 @validation.answers({200: shapes.METADATA_ITEM})
@@ -52,7 +53,7 @@ def update(req: request.Request, server_id: str, key: str) -> dict[str, typing.A
     given = req.body(schemas.METADATA_ITEM)["meta"]
     if key not in given:
         raise exceptions.InvalidInput("Request body and URI mismatch")
-    _store(req, server, {**server.metadata, **given})
+    _store_checked(req, server, {**server.metadata, **given})
     return {"meta": given}
 
 
@@ -81,10 +82,26 @@ def _item(metadata: Metadata, key: str) -> str:
     return metadata[key]
 
 
-def _store(req: request.Request, server: listing.Server, metadata: Metadata) -> Metadata:
-    limit = req.conf.quota.metadata_items
-    if 0 <= limit < len(metadata):
+def check_count(req: request.Request, project_id: str | None, count: int) -> None:
+    """Ask for the project's limit, unless there is no metadata.
+
+    :raises exceptions.QuotaExceeded: that is more items than it allows.
+    """
+    if count == 0:
+        return
+    with req.database.api.read() as tx:
+        _, limits = quotas.read(tx, req.conf, str(project_id))
+    limit = limits["metadata_items"]
+    if 0 <= limit < count:
         raise exceptions.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
+
+
+def _store_checked(req: request.Request, server: listing.Server, metadata: Metadata) -> Metadata:
+    check_count(req, server.project_id, len(metadata))
+    return _store(req, server, metadata)
+
+
+def _store(req: request.Request, server: listing.Server, metadata: Metadata) -> Metadata:
     with req.database.cell.read() as tx:
         if not instances.update(tx, server.uuid, metadata=metadata):
             raise exceptions.Conflict(reason=f"Instance {server.uuid} is not ready")

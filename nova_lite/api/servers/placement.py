@@ -27,5 +27,5 @@ def host_up(req: request.Request, instance: objects.Instance) -> str:
     if instance.host is None:
         raise exceptions.Conflict(reason=f"Instance {instance.uuid} is not ready")
     if not is_up(req, instance.host):
-        raise exceptions.HostUnavailable(host=instance.host, instance_uuid=instance.uuid)
+        raise exceptions.HostUnavailable(instance_uuid=instance.uuid)
     return str(instance.host)

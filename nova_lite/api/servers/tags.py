@@ -1,6 +1,7 @@
 """``/servers/{server_id}/tags`` (2.26)."""
 
 import typing
+import urllib.parse
 
 from nova_lite import exceptions
 from nova_lite.api import microversion
@@ -45,7 +46,9 @@ def update(req: request.Request, server_id: str, tag: str) -> request.Response:
             f"The number of tags exceeded the per-server limit {MAX_TAGS}"
         )
     _store(req, server, [*server.tags, tag])
-    return request.Response(201, None, {"Location": req.url("servers", server_id, "tags", tag)})
+    # Quoted: any text may be a tag, and a header is ASCII in one line.
+    location = req.url("servers", server_id, "tags", urllib.parse.quote(tag, safe=""))
+    return request.Response(201, None, {"Location": location})
 
 
 @microversion.available("2.26")

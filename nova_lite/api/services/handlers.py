@@ -16,6 +16,7 @@ from nova_lite.api import validation
 from nova_lite.api.services import policy
 from nova_lite.api.services import schemas
 from nova_lite.api.shapes import NOTHING
+from nova_lite.db.queries import instances
 from nova_lite.db.queries import services
 
 View: typing.TypeAlias = dict[str, typing.Any]
@@ -105,17 +106,36 @@ _VERBS: dict[str, collections.abc.Callable[[request.Request], View]] = {
 
 @validation.answers({204: NOTHING})
 def delete(req: request.Request, service_id: str) -> request.Response:
-    """``DELETE /os-services/{service_id}``."""
+    """``DELETE /os-services/{service_id}``; not while the host has servers."""
     req.authorize(policy.DELETE)
+    service = _by_id(req, service_id)
+    if service.binary == services.COMPUTE_BINARY:
+        _refuse_with_servers(req, service.host)
     with req.database.api.write() as tx:
-        if req.version >= microversion.UUIDS_OF_SERVICES:
-            services.delete(tx, _uuid(service_id))
-        else:
-            by_id = {str(service.id): service.uuid for service in services.list_all(tx)}
-            if service_id not in by_id:
-                raise exceptions.ServiceNotFound(service_id=service_id)
-            services.delete(tx, by_id[service_id])
+        services.delete(tx, service.uuid)
     return request.NO_CONTENT
+
+
+def _by_id(req: request.Request, service_id: str) -> objects.Service:
+    with req.database.api.read() as tx:
+        if req.version >= microversion.UUIDS_OF_SERVICES:
+            return services.get(tx, _uuid(service_id))
+        by_id = {str(service.id): service for service in services.list_all(tx)}
+    if service_id not in by_id:
+        raise exceptions.ServiceNotFound(service_id=service_id)
+    return by_id[service_id]
+
+
+def _refuse_with_servers(req: request.Request, host: str) -> None:
+    """:raises exceptions.Conflict: servers would be left that no host is there for."""
+    with req.database.cell.read() as tx:
+        is_used = instances.is_on(tx, host)
+    if is_used:
+        raise exceptions.Conflict(
+            reason=f"Host {host} has servers. Delete them first "
+            f"(openstack server list --all-projects --host {host}); to give it no new ones, "
+            "disable the service."
+        )
 
 
 def _change(req: request.Request, service_uuid: str, **changes: typing.Any) -> objects.Service:

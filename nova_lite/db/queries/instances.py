@@ -46,6 +46,12 @@ def list_on_host(connection: session.Connection, host: str) -> list[objects.Inst
     return [from_row(row) for row in rows]
 
 
+def is_on(connection: session.Connection, host: str) -> bool:
+    """Whether any server lives, or is being built, on a host."""
+    query = sa.select(_table.c.id).where(_table.c.host == host, _table.c.deleted.is_(False))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def exists(connection: session.Connection, instance_uuid: str) -> bool:
     """Whether the server was ever written into this cell, deleted or not."""
     query = sa.select(_table.c.id).where(_table.c.uuid == instance_uuid)

@@ -166,8 +166,18 @@ def list_page(
     columns = order.columns()
     if marker is not None:
         query = query.where(_after(columns, marker))
-    query = query.order_by(*(c.desc() if descends else c.asc() for c, descends in columns))
+    query = query.order_by(*(_ordering(tx, column, descends) for column, descends in columns))
     return [Server(*row) for row in tx.execute(query.limit(limit))]
+
+
+def _ordering(
+    tx: session.Connection, column: sa.Column[typing.Any], descends: bool
+) -> sa.UnaryExpression[typing.Any]:
+    """NULL is the smallest, as it is in SQLite and MariaDB; PostgreSQL must be told."""
+    ordering = column.desc() if descends else column.asc()
+    if not column.nullable or tx.dialect.name != "postgresql":
+        return ordering
+    return ordering.nulls_last() if descends else ordering.nulls_first()
 
 
 def _value(

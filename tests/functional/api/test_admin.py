@@ -1,6 +1,9 @@
 """Services, hypervisors, zones, limits, quotas, flavors."""
 
+import pytest
+
 from nova_lite import objects
+from nova_lite.db.queries import instances
 from nova_lite.db.queries import nodes
 from tests.functional.api import conftest
 
@@ -29,6 +32,20 @@ def test_services(api: conftest.Api) -> None:
     assert api.get("/os-services")["services"][0]["state"] == "down"
     assert api.call("DELETE", path).status_code == 204
     assert api.call("DELETE", path).status_code == 404
+
+
+@pytest.mark.parametrize("version", ["2.52", "2.53"])
+def test_a_service_with_servers_is_not_deleted(api: conftest.Api, version: str) -> None:
+    """Nova: 409. Its servers would have no host to be deleted by."""
+    api.host()
+    server_id = api.server()
+    (service,) = api.get("/os-services?binary=nova-compute", version=version)["services"]
+    path = f"/os-services/{service['id']}"
+    refused = api.call("DELETE", path, version=version)
+    assert (refused.status_code, "host1" in refused.text) == (409, True)
+    with api.database.cell.write() as tx:
+        instances.mark_deleted(tx, server_id)
+    assert api.call("DELETE", path, version=version).status_code == 204
 
 
 def test_services_before_2_53(api: conftest.Api) -> None:
@@ -87,6 +104,43 @@ def test_limits_and_quotas(api: conftest.Api) -> None:
     assert api.call("DELETE", path).status_code == 202
     assert api.get(path)["quota_set"]["instances"] == 10
     assert api.get(f"{path}/defaults")["quota_set"]["cores"] == 20
+
+
+def test_quotas_of_single_users_are_refused(api: conftest.Api) -> None:
+    """The project's own are not changed in their place."""
+    path = "/os-quota-sets/demo"
+    body = {"quota_set": {"instances": 1}}
+    for version in ("2.1", "2.75"):
+        for method, sent in (("PUT", body), ("DELETE", None)):
+            result = api.call(method, f"{path}?user_id=alice", sent, version=version)
+            assert (result.status_code, "single users" in result.text) == (400, True)
+    assert api.get(path)["quota_set"]["instances"] == 10
+    assert api.call("PUT", path, body).status_code == 200
+    assert api.call("DELETE", f"{path}?user_id=alice").status_code == 400
+    assert api.get(path)["quota_set"]["instances"] == 1
+
+
+def test_the_quota_of_metadata_is_kept(api: conftest.Api) -> None:
+    """The project's, not the configured one; what is too much already can be removed."""
+    api.host()
+    image = api.image()
+    server_id = api.server(metadata={"a": "1", "b": "2", "c": "3"})
+    metadata = f"/servers/{server_id}/metadata"
+    api.call("PUT", "/os-quota-sets/demo", {"quota_set": {"metadata_items": 1}})
+    assert api.get("/limits")["limits"]["absolute"]["maxServerMeta"] == 1
+    two = {"x": "1", "y": "2"}
+    assert api.create(imageRef=image, metadata=two).status_code == 403
+    assert api.create(imageRef=image, metadata={"x": "1"}).status_code == 202
+    assert api.call("POST", metadata, {"metadata": {"d": "4"}}).status_code == 403
+    assert api.call("PUT", metadata, {"metadata": two}).status_code == 403
+    assert api.call("PUT", f"{metadata}/d", {"meta": {"d": "4"}}).status_code == 403
+    snapshot = {"createImage": {"name": "i", "metadata": two}}
+    action = f"/servers/{server_id}/action"
+    assert api.call("POST", action, snapshot, version="2.38").status_code == 403
+    assert api.call("DELETE", f"{metadata}/a").status_code == 204
+    assert api.get(metadata)["metadata"] == {"b": "2", "c": "3"}
+    api.call("PUT", "/os-quota-sets/demo", {"quota_set": {"metadata_items": -1}})
+    assert api.call("PUT", metadata, {"metadata": two}).status_code == 200
 
 
 def test_flavors(api: conftest.Api) -> None:

@@ -1,9 +1,11 @@
 """Who may ask: keystone, noauth, and the roles' defaults."""
 
+import collections.abc
 import pathlib
 
 import pytest
 
+from nova_lite import exceptions
 from nova_lite.api.middleware import auth
 from tests.functional.api import conftest
 
@@ -17,6 +19,7 @@ auth_url = http://127.0.0.1:1/v3
 username = nova
 password = x
 """
+OPERATOR = {"X-Roles": "admin,member,reader", "X-Project-Id": "operators"}
 STRANGER = {"X-Roles": "member,reader", "X-Project-Id": "other"}
 
 
@@ -50,6 +53,44 @@ def test_keystone_does_not_believe_identity_headers(tmp_path: pathlib.Path) -> N
     }
     assert api.raw("GET", "/v2.1/servers", headers=forged).status_code == 401
     api.database.dispose()
+
+
+@pytest.fixture(name="confirmed")
+def fixture_confirmed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> collections.abc.Iterator[conftest.Api]:
+    """Behind a keystonemiddleware that confirms every token."""
+    monkeypatch.setattr(auth, "wrap", lambda application, _conf: application)
+    api = conftest.Api(tmp_path, settings=KEYSTONE, api__auth_strategy="keystone")
+    yield api
+    api.database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/os-server-groups", 404),
+        ("/os-server-groups/5f2a8c1e", 404),
+        ("/os-migrations/1", 404),
+        ("/os-simple-tenant-usage/demo", 404),
+        ("/os-console-auth-tokens/x", 404),
+        ("/os-assisted-volume-snapshots/x", 404),
+        ("/images/detail", 404),
+        ("/os-networks/x/action", 404),
+        ("/demo/os-server-groups/x", 404),
+        ("/demo/servers", 200),
+        ("/demo/servers/detail", 200),
+        ("/demo/servers/x", 404),
+        ("/p2/servers", 400),
+        ("/p2/os-keypairs/x", 400),
+    ],
+)
+def test_what_is_absent_is_no_project(confirmed: conftest.Api, path: str, status: int) -> None:
+    """A segment is a project's id if a collection of ours follows it."""
+    headers = {**MEMBER, "X-User-Id": "alice", "X-Identity-Status": "Confirmed"}
+    result = confirmed.raw("GET", f"/v2.1{path}", headers=headers)
+    assert result.status_code == status, result.text
+    assert ("project_id" in result.text) == (status == 400)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +137,41 @@ def test_members_do_not_see_hosts(api: conftest.Api) -> None:
     assert seen["hostId"] != "host1"
 
 
+def test_members_do_not_see_whose_hypervisor_is_away(api: conftest.Api) -> None:
+    path = f"/servers/{api.server()}/action"
+    error = exceptions.HypervisorUnavailable(host="host1", reason="qemu:///system")
+    api.compute.get_console_output.side_effect = error
+    result = api.call("POST", path, {"os-getConsoleOutput": {}}, headers=MEMBER)
+    assert (result.status_code, "HypervisorUnavailable" in result.text) == (503, True)
+    assert "host1" not in result.text
+    assert "qemu:" not in result.text
+
+
+@pytest.mark.parametrize("what", ["stop", "image", "attach", "detach"])
+def test_members_do_not_see_which_host_is_down(api: conftest.Api, what: str) -> None:
+    api.host()
+    volume = api.volume()
+    image = api.image()
+    root = {"source_type": "image", "destination_type": "local", "boot_index": 0, "uuid": image}
+    row = {"source_type": "volume", "destination_type": "volume", "uuid": volume}
+    server = api.asked_for(imageRef=image, block_device_mapping_v2=[root, row])
+    api.build(server)
+    api.silence("host1")
+    method, path, body = {
+        "stop": ("POST", "action", {"os-stop": None}),
+        "image": ("POST", "action", {"createImage": {"name": "i"}}),
+        "attach": (
+            "POST",
+            "os-volume_attachments",
+            {"volumeAttachment": {"volumeId": api.volume()}},
+        ),
+        "detach": ("DELETE", f"os-volume_attachments/{volume}", None),
+    }[what]
+    result = api.call(method, f"/servers/{server}/{path}", body, headers=MEMBER)
+    assert (result.status_code, "is down" in result.text) == (409, True)
+    assert "host1" not in result.text
+
+
 def test_locked_server(api: conftest.Api) -> None:
     server = api.server()
     locked = api.call(
@@ -112,6 +188,27 @@ def test_locked_server(api: conftest.Api) -> None:
         == 202
     )
     assert api.call("DELETE", f"/servers/{server}", headers=MEMBER).status_code == 204
+
+
+def test_an_owner_cannot_make_an_administrators_lock_their_own(api: conftest.Api) -> None:
+    """Nova: who locks their own server once more changes nothing, so that it can only be
+    unlocked by whom it was locked by."""
+    server = api.server()
+
+    def act(name: str, argument: object, headers: dict[str, str]) -> int:
+        path = f"/servers/{server}/action"
+        return int(api.call("POST", path, {name: argument}, headers=headers).status_code)
+
+    assert act("lock", {"locked_reason": "inspection"}, OPERATOR) == 202
+    assert act("unlock", None, MEMBER) == 403
+    assert act("lock", {"locked_reason": "mine"}, MEMBER) == 202
+    assert act("unlock", None, MEMBER) == 403
+    shown = api.get(f"/servers/{server}")["server"]
+    assert (shown["locked"], shown["locked_reason"]) == (True, "inspection")
+    assert act("unlock", None, OPERATOR) == 202
+    assert act("lock", {"locked_reason": "mine"}, MEMBER) == 202
+    assert act("lock", {"locked_reason": "theirs"}, OPERATOR) == 202
+    assert act("unlock", None, MEMBER) == 403
 
 
 def test_create_with_mapping_has_a_rule_of_its_own(tmp_path: pathlib.Path) -> None:

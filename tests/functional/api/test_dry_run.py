@@ -205,7 +205,7 @@ FSID = "5d7ae0d5-0c3f-4d05-8a6a-2cd1ee1a6b7a"
         ("raw", True, "images", False, "clone", f"is that one ({FSID})"),
         ("raw", False, "images", False, "clone", "it is raw and in Ceph"),
         ("raw", True, "images", True, "clone", "it is raw and in Ceph"),
-        ("raw", True, "vms", False, "download and import", "pool vms is not one of"),
+        ("raw", True, "vms", False, "download and import", "images_rbd_glance_pools (vms)"),
         ("raw", True, None, False, "download and import", "Glance shows no location"),
         ("qcow2", True, "images", False, "download, convert and import", "its format is qcow2"),
         ("qcow2", True, "images", True, "refused by the host", "images_rbd_never_download is on"),
@@ -230,6 +230,13 @@ def test_how_an_image_gets_into_ceph(
     (device,) = plan(api, imageRef=image)["devices"]
     assert device["data"] == data
     assert why in device["why"]
+    result = ask(api, imageRef=image, headers={"X-Roles": "member,reader"})
+    (shown,) = result.json["dry_run"]["devices"]
+    assert shown["data"] == data
+    # Where images are kept is for administrators.
+    assert FSID not in result.text
+    assert image_id not in shown["why"]
+    assert "vms" not in shown["why"]
 
 
 def test_a_dry_run_without_glances_own_view(

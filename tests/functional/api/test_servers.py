@@ -1,5 +1,7 @@
 """Servers after they were asked for: list, show, change, delete."""
 
+import collections.abc
+import pathlib
 import urllib.parse
 
 import pytest
@@ -68,12 +70,31 @@ def test_keys_come_with_their_version(api: conftest.Api, key: str, since: int) -
     assert key in api.get(path, version=f"2.{since}")["server"]
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(x){9}", "a*a*a*a*b"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+$",
+        "(a|a)*b",
+        "(x){9}",
+        "a*a*a*a*b",
+        "a?" * 28 + "a" * 28,
+        "(a|a)" * 25 + "b",
+        "(a*)?(a*)?b",
+    ],
+)
 def test_patterns_that_take_for_ever_are_refused(api: conftest.Api, pattern: str) -> None:
     query = urllib.parse.urlencode({"name": pattern})
     refused = api.call("GET", f"/servers?{query}")
     assert refused.status_code == 400
     assert "pattern" in refused.json["badRequest"]["message"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["alpha", "al|be|ga|de|ep|ze", "^(al|be)pha$", "alphas?$", "^a.*h[a-z]+$"]
+)
+def test_usual_patterns_are_taken(api: conftest.Api, pattern: str) -> None:
+    api.server(display_name="alpha")
+    assert names(api, "?" + urllib.parse.urlencode({"name": pattern})) == ["alpha"]
 
 
 def test_flavor_is_embedded_from_2_47(api: conftest.Api) -> None:
@@ -123,6 +144,10 @@ def test_paging_over_servers_that_are_only_asked_for(api: conftest.Api) -> None:
         ("?name=^a", ["alpha"]),
         ("?status=ACTIVE", ["alpha"]),
         ("?status=SHUTOFF", ["beta"]),
+        ("?status=ACTIVE&status=SHUTOFF", ["beta", "alpha"]),
+        ("?status=SHUTOFF&status=ERROR", ["beta"]),
+        ("?status=ACTIVE&status=DELETED", ["alpha"]),
+        ("?status=DELETED", []),
         ("?host=host2", ["beta"]),
         ("?tags=red", ["alpha"]),
         ("?not-tags=red", ["beta"]),
@@ -143,6 +168,64 @@ def test_filters(api: conftest.Api, query: str, expected: list[str]) -> None:
     api.server(display_name="alpha", tags=["red"])
     api.server("host2", display_name="beta", vm_state="stopped", tags=["green"])
     assert names(api, query) == expected
+
+
+@pytest.mark.parametrize("name", ["project_id", "tenant_id"])
+def test_another_project_is_seen_by_all_tenants_only(
+    make_api: collections.abc.Callable[..., conftest.Api], tmp_path: pathlib.Path, name: str
+) -> None:
+    """Nova: without ``all_tenants``, or the right to it, whatever project is named."""
+    rules = tmp_path / "policy.yaml"
+    rules.write_text('"os_compute_api:servers:allow_all_filters": "role:support"\n')
+    api = make_api(settings=f"[oslo_policy]\npolicy_file = {rules}\n")
+    api.server(display_name="ours")
+    api.asked_for(name="ours-asked-for")
+    theirs = {"X-Roles": "admin,member,reader", "X-Project-Id": "theirs"}
+    body = {"name": "theirs", "flavorRef": "1", "networks": "none", "imageRef": api.image()}
+    assert api.call("POST", "/servers", {"server": body}, headers=theirs).status_code == 202
+    support = {"X-Roles": "support,reader", "X-Project-Id": "demo"}
+    admin = {"X-Roles": "admin,support,member,reader", "X-Project-Id": "demo"}
+
+    def seen(query: str, headers: dict[str, str]) -> list[str]:
+        listed = api.get(f"/servers?{name}=theirs{query}", headers=headers)["servers"]
+        return [server["name"] for server in listed]
+
+    assert seen("", support) == ["ours-asked-for", "ours"]
+    assert seen("", admin) == ["ours-asked-for", "ours"]
+    assert seen("&all_tenants=1", admin) == ["theirs"]
+    refused = api.call("GET", f"/servers?{name}=theirs&all_tenants=1", headers=support)
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sort_dir=asc", "a1 b2 c1 c2"),
+        ("sort_dir=desc", "c2 c1 b2 a1"),
+        ("sort_key=display_name", "c2 c1 b2 a1"),
+        ("sort_key=hostname&sort_key=display_name", "c2 b2 c1 a1"),
+        ("sort_key=hostname&sort_dir=asc&sort_key=display_name", "a1 c1 b2 c2"),
+        ("sort_key=hostname&sort_dir=desc&sort_key=display_name&sort_dir=asc", "b2 c2 a1 c1"),
+    ],
+)
+def test_directions_of_keys(api: conftest.Api, query: str, expected: str) -> None:
+    """Nova: created_at if no key is given; the first direction if there are too few."""
+    for name in ("a1", "b2", "c1", "c2"):
+        api.server(display_name=name, hostname=name[1])
+    assert names(api, f"?{query}") == expected.split()
+    excess = api.call("GET", "/servers?sort_dir=asc&sort_dir=asc")
+    assert (excess.status_code, "exceeds" in excess.text) == (400, True)
+
+
+@pytest.mark.parametrize("key", ["host", "node"])
+def test_only_administrators_sort_by_host(api: conftest.Api, key: str) -> None:
+    member = {"X-Roles": "member,reader"}
+    for query in (f"sort_key={key}", f"sort_key=uuid&sort_key={key}&sort_dir=asc"):
+        result = api.call("GET", f"/servers?{query}", headers=member)
+        assert result.status_code == 403
+        message = result.json["forbidden"]["message"]
+        assert message == f"Only administrators can sort servers by {key}"
+        assert api.call("GET", f"/servers/detail?{query}").status_code == 200
 
 
 def test_bad_filters(api: conftest.Api) -> None:

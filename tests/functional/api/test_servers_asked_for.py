@@ -82,7 +82,7 @@ def values(api: conftest.Api, server_id: str) -> dict[str, list[str]]:
         "terminated_at": [LONG_AGO],
         "power_state": ["0", "1"],
         "launch_index": ["0", "1"],
-        "status": ["BUILD", "build", "ACTIVE"],
+        "status": ["BUILD", "build", "ACTIVE", "BUILD&status=ERROR", "ACTIVE&status=ERROR"],
         "flavor": ["1", "2"],
         "locked": ["false", "true"],
         "config_drive": ["true", "false"],
@@ -101,7 +101,7 @@ def values(api: conftest.Api, server_id: str) -> dict[str, list[str]]:
 
 def test_every_filter_has_its_values(api: conftest.Api, asked: str) -> None:
     known = {*matching.EQUAL, *matching.REGEX, *matching.TIMES, *matching.NUMBERS}
-    known |= {*matching._SPECIAL, "all_tenants"}
+    known |= {*matching._SPECIAL, "status", "all_tenants"}
     assert known == set(values(api, asked))
     assert set(filters._SPECIAL) <= set(matching._SPECIAL)
 
@@ -169,3 +169,7 @@ def test_a_status_that_nothing_can_have(api: conftest.Api) -> None:
     assert api.get("/servers?status=nonsense", version="2.37")["servers"] == []
     result = api.call("GET", "/servers?status=nonsense", version="2.38")
     assert (result.status_code, "nonsense" in result.text) == (400, True)
+    # As in Nova: beside one that exists it adds nothing.
+    server_id = api.asked_for()
+    listed = api.get("/servers?status=nonsense&status=BUILD", version="2.38")["servers"]
+    assert [server["id"] for server in listed] == [server_id]

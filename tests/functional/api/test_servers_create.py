@@ -108,6 +108,36 @@ def test_costs_eight_statements(api: conftest.Api) -> None:
     assert said_in_cell == []
 
 
+def test_a_node_that_is_not_there(api: conftest.Api) -> None:
+    """Nova: 400, by hypervisor_hostname and by zone:host:node."""
+    for host in ("host1", "host2"):
+        api.host(host)
+        api.node(host)
+    image = api.image()
+    wrong: list[dict[str, object]] = [
+        {"hypervisor_hostname": "nowhere"},
+        {"host": "host1", "hypervisor_hostname": "host2"},
+        {"availability_zone": "nova:host1:nowhere"},
+        {"availability_zone": "nova::nowhere"},
+    ]
+    for fields in wrong:
+        result = api.create(imageRef=image, **fields)
+        assert (result.status_code, "could not be found" in result.text) == (400, True), fields
+    for fields in ({"hypervisor_hostname": "host1"}, {"availability_zone": "nova:host1:host1"}):
+        assert api.create(imageRef=image, **fields).status_code == 202, fields
+
+
+@pytest.mark.parametrize("key", ["os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"])
+def test_no_server_is_in_a_group(api: conftest.Api, key: str) -> None:
+    """A group that cannot exist is not promised (Nova: 400 for one that does not)."""
+    body = {"name": "a", "flavorRef": "1", "networks": "none", "imageRef": api.image()}
+    for group in (conftest.new_uuid(), [conftest.new_uuid()], "mine"):
+        result = api.call("POST", "/servers", {"server": body, key: {"group": group}})
+        assert (result.status_code, "group" in result.text) == (400, True)
+    other = {"server": body, key: {"different_host": [conftest.new_uuid()]}}
+    assert api.call("POST", "/servers", other).status_code == 202
+
+
 def test_what_the_command_line_sends(api: conftest.Api) -> None:
     """RULES B2-3, S55, S57, S58: strings where numbers and booleans belong."""
     image = api.image()

@@ -5,6 +5,7 @@ import datetime
 import threading
 import typing
 
+import pytest
 import sqlalchemy as sa
 from oslo_utils import timeutils
 
@@ -13,6 +14,7 @@ from nova_lite.db import session
 from nova_lite.db.models import api
 from nova_lite.db.models import cell
 from nova_lite.db.queries import cells
+from nova_lite.db.queries import listing
 from nova_lite.db.queries import nodes
 from nova_lite.db.queries import purge
 from nova_lite.db.queries import services
@@ -96,6 +98,28 @@ def test_times_keep_their_microseconds(database: session.Database) -> None:
         made = services.report(connection, objects.Service(host="a", binary="x"))
         assert services.get(connection, made.uuid).last_seen_up == made.last_seen_up
     assert abs((timeutils.utcnow() - made.last_seen_up).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("descends", [False, True])
+@pytest.mark.parametrize("key", ["launched_at", "host", "task_state"])
+def test_pages_reach_every_server(database: session.Database, key: str, descends: bool) -> None:
+    """NULL is the smallest on every database, in the order and after the marker."""
+    uuids = [servers.add_server(database, deleted=False, terminated_at=None) for _ in range(5)]
+    values = {"launched_at": timeutils.utcnow(), "host": "a", "task_state": "deleting"}
+    for uuid in uuids[::2]:
+        with database.cell.write() as tx:
+            tx.execute(cell.instances.update().where(cell.instances.c.uuid == uuid).values(values))
+    order = listing.Order(((key, descends),))
+    walked: list[listing.Server] = []
+    with database.cell.read() as tx:
+        whole = listing.list_page(tx, [], order, limit=10)
+        for _ in uuids:
+            marker = walked[-1].uuid if walked else None
+            walked += listing.list_page(tx, [], order, limit=1, marker=marker)
+    assert [server.uuid for server in walked] == [server.uuid for server in whole]
+    assert {server.uuid for server in walked} == set(uuids)
+    has_value = [getattr(server, key) is not None for server in whole]
+    assert has_value == sorted(has_value, reverse=descends)
 
 
 def test_purge_removes_deleted_servers_and_nothing_else(database: session.Database) -> None:

@@ -59,8 +59,23 @@ def check_repair(world: pipeline.World, result: looks.Result, kind: str) -> None
             newest = operations.list_for_instance(tx, subject)[0]
         assert newest.action == repair.ACTION
         assert newest.message.endswith("Repaired")
+        assert newest.message == f"{kinds.KINDS[kind].title}. Repaired"
+        check_shown(world, result.findings[0].says, str(subject), newest.request_id)
     again = repairer.repair(result.findings, {kind})
     assert [each.error for each in again] == [None] * len(again)
+
+
+def check_shown(world: pipeline.World, says: str, server_id: str, request_id: str) -> None:
+    """The server's journal can be read, and names the repair; what names hosts is for
+    administrators."""
+    url = f"/servers/{server_id}/os-instance-actions"
+    (listed, *_) = world.nova("GET", url)["instanceActions"]
+    shown = world.nova("GET", f"{url}/{request_id}")["instanceAction"]
+    assert listed["request_id"] == request_id
+    assert {listed["action"], shown["action"]} == {repair.ACTION}
+    assert [event["details"] for event in shown["events"]] == [says]
+    seen = world.nova("GET", f"{url}/{request_id}", admin=False)["instanceAction"]
+    assert says not in json.dumps(seen)
 
 
 def test_a_repair_of_what_is_not_safe_is_refused(scene: drift.Scene) -> None:

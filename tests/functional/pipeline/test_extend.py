@@ -93,7 +93,7 @@ def test_an_extend_that_no_host_takes_is_over_with_a_reason(one_host: pipeline.W
     one_host.time_passes()
     entry = one_host.journal()[-1]
     assert (entry[0], entry[1]) == ("extend_volume", "error")
-    assert "host a does not answer" in entry[5]
+    assert "the server's host does not answer" in entry[5]
 
 
 def test_an_extend_never_brings_back_what_an_attach_has_changed(

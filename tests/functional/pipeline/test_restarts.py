@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pytest
 import requests
 
 from nova_lite import concurrency
@@ -87,6 +88,34 @@ def test_what_was_handed_on_is_not_discarded(one_host: pipeline.World) -> None:
     one_host.check([volume["id"]])
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_build_whose_host_stays_away(one_host: pipeline.World, begun: bool) -> None:
+    """Which host it was is for administrators."""
+    host = one_host.hosts["a"]
+    if begun:
+        host.faults.kill("guests.spawn")
+        server_id = one_host.create(image=one_host.image())
+        host.wait_dead()
+        host.bury()
+    else:
+        # It is not known to be down yet, and takes no messages any more.
+        host.bury()
+        server_id = one_host.create(image=one_host.image())
+        one_host.wait(lambda: one_host.server(server_id)["OS-EXT-SRV-ATTR:host"], "a host")  # type: ignore[index]
+    one_host.declare_down("a")
+    one_host.time_passes()
+    fault = one_host.settled(server_id)["fault"]
+    assert "the server's host does not answer" in fault["message"]
+    assert "host a does not answer" in fault["details"]
+    assert "host a" not in str(one_host.server(server_id, admin=False))
+    assert "host a" not in str(one_host.journal())
+    one_host.delete(server_id)
+    host.start()
+    one_host.declare_up("a")
+    one_host.recover()
+    one_host.check()
+
+
 def test_nobody_is_there_for_a_while(one_host: pipeline.World) -> None:
     """Conductor and host both die in a boot from volume, and come back in any order."""
     volume_id = one_host.volume()
@@ -120,7 +149,7 @@ def test_a_stop_that_reached_nobody_is_sent_again_or_given_up(one_host: pipeline
     one_host.declare_down("a")
     one_host.time_passes()
     assert one_host.settled(server_id)["status"] == "SHUTOFF"
-    assert "host a does not answer" in str(one_host.journal())
+    assert "the server's host does not answer" in str(one_host.journal())
     host.start()
     one_host.declare_up("a")
     one_host.recover()

@@ -75,7 +75,7 @@ class RbdImages(interface.ImageOps):
                     "service keeps in the same Ceph cluster"
                 )
                 raise exceptions.ImageUnacceptable(image_id=image_meta.id, reason=reason)
-            LOG.info("Image %s is copied, because %s", image_meta.id, decision.reason)
+            LOG.info("Image %s is copied, because %s", image_meta.id, decision.explained)
             copied = self._bring(what, ctxt, image_meta, download, root_gib)
             size_bytes = self._parents.find(what)
             if size_bytes is None:
@@ -86,7 +86,7 @@ class RbdImages(interface.ImageOps):
             str(self._parents.snapshot_of(what)),
             "raw",
             size_bytes,
-            origin=f"parent {self._parents.snapshot_of(what)} ({decision.reason})",
+            origin=f"parent {self._parents.snapshot_of(what)} ({decision.explained})",
             copied=copied,
         )
 
@@ -114,7 +114,8 @@ class RbdImages(interface.ImageOps):
             raise
         except exceptions.CephError as error:
             LOG.warning("%s cannot be read: %s", location, error)
-            return clonable.Decision(None, f"{location} cannot be read with this host's key")
+            reason = "its location cannot be read with this host's key"
+            return clonable.Decision(None, reason, str(location))
         return decision
 
     def _choose(
