@@ -296,8 +296,11 @@ class CinderClient:
         self._action(ctxt, volume_id, "os-begin_detaching")
 
     def roll_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
-        """``detaching`` back to ``in-use``."""
-        self._action(ctxt, volume_id, "os-roll_detaching")
+        """``detaching`` back to ``in-use``. A volume that is gone is success."""
+        try:
+            self._action(ctxt, volume_id, "os-roll_detaching")
+        except exceptions.VolumeNotFound:
+            LOG.debug("Volume %s is gone", volume_id)
 
     # What Cinder waits for
 

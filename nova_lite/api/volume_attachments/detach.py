@@ -6,6 +6,7 @@ Cinder is asked: whoever dies in between leaves what says that the volume is det
 """
 
 import contextlib
+import logging
 
 from nova_lite import exceptions
 from nova_lite import objects
@@ -19,6 +20,8 @@ from nova_lite.api.shapes import NOTHING
 from nova_lite.api.volume_attachments import handlers
 from nova_lite.api.volume_attachments import policy
 from nova_lite.db.queries import operations
+
+LOG = logging.getLogger(__name__)
 
 OWNER = "api"
 
@@ -81,7 +84,7 @@ def _begin(
     cinder, volume_id = req.services.cinder, device.volume_id
     if device.phase not in _BEGUN:
         try:
-            cinder.begin_detaching(req.ctxt, volume_id)
+            _keep_others_away(req, device)
         except exceptions.NovaLiteError as error:
             if isinstance(error, exceptions.RemoteServiceError):
                 # Its answer may be all that was lost; if this fails too, the entry stays
@@ -103,6 +106,37 @@ def _begin(
         raise exceptions.Conflict(
             reason=f"Instance {device.instance_uuid} changed while the detach began."
         ) from error
+
+
+def _keep_others_away(req: request.Request, device: objects.BlockDeviceMapping) -> None:
+    """The volume becomes ``detaching``, unless Cinder does not have it (any more): then
+    there is nobody to keep away, and the guest has the disk all the same.
+
+    :raises exceptions.NovaLiteError: Cinder refuses.
+    """
+    try:
+        req.services.cinder.begin_detaching(req.ctxt, device.volume_id)
+    except (exceptions.VolumeNotFound, exceptions.InvalidVolume) as error:
+        if not _is_gone(req, device):
+            raise
+        LOG.info("Detaching what Cinder does not have: %s", error.message)
+
+
+def _is_gone(req: request.Request, device: objects.BlockDeviceMapping) -> bool:
+    """Whether the volume, or the server's attachment of it, was deleted in Cinder."""
+    # Not with the user's eyes, who is not shown what is another project's.
+    client, ctxt = req.services.cinder, req.ctxt.as_service()
+    try:
+        volume = client.get_volume(ctxt, device.volume_id)
+        if device.attachment_id:
+            client.get_attachment(ctxt, device.attachment_id)
+            return False
+    except (exceptions.VolumeNotFound, exceptions.AttachmentNotFound):
+        return True
+    except exceptions.NovaLiteError:
+        # Cinder has refused, and does not say more.
+        return False
+    return all(use.server_uuid != device.instance_uuid for use in volume.attachments)
 
 
 def _is_moving(device: objects.BlockDeviceMapping) -> exceptions.Conflict:

@@ -307,6 +307,55 @@ def test_a_server_that_is_deleted_while_a_detach_begins(api: conftest.Api, detac
     api.compute.detach_volume.assert_not_called()
 
 
+GONE = [
+    exceptions.VolumeNotFound(volume_id="it"),
+    exceptions.InvalidVolume(reason="Volume status must be 'in-use'"),
+]
+
+
+@pytest.mark.parametrize("refusal", GONE)
+def test_a_detach_of_what_cinder_does_not_have(
+    api: conftest.Api, detach: Detach, refusal: exceptions.NovaLiteError
+) -> None:
+    """The user asks to clean up: the host takes the disk out of the guest."""
+    api.cinder.begin_detaching.side_effect = refusal
+    if isinstance(refusal, exceptions.VolumeNotFound):
+        del api.volumes[detach.volume]
+    else:
+        api.attachments.clear()
+    assert detach.delete() == 202
+    api.compute.detach_volume.assert_called_once()
+
+
+@pytest.mark.parametrize("refusal", GONE)
+def test_a_detach_of_what_cinder_only_hides_or_keeps(
+    api: conftest.Api, detach: Detach, refusal: exceptions.NovaLiteError
+) -> None:
+    """Such as a volume that its user does not see, or that somebody else detaches."""
+    api.cinder.begin_detaching.side_effect = refusal
+    assert detach.delete() == refusal.http_status
+    for error in (LOST, exceptions.Forbidden("no")):
+        api.cinder.get_attachment.side_effect = error
+        assert detach.delete() == refusal.http_status
+    api.compute.detach_volume.assert_not_called()
+    api.cinder.roll_detaching.assert_not_called()
+
+
+def test_a_detach_without_attachments_of_what_cinder_does_not_have(
+    api: conftest.Api, detach: Detach
+) -> None:
+    """The legacy way: the volume names the servers that have it."""
+    with api.database.cell.write() as tx:
+        tx.execute(cell.block_device_mapping.update().values(attachment_id=None))
+    api.cinder.begin_detaching.side_effect = GONE[1]
+    volume = api.volumes[detach.volume]
+    use = records.VolumeUse("a", detach.server, "/dev/vdb")
+    api.volumes[volume.id] = dataclasses.replace(volume, attachments=(use,))
+    assert detach.delete() == 400
+    api.volumes[volume.id] = volume
+    assert detach.delete() == 202
+
+
 def test_detach_refusals(api: conftest.Api) -> None:
     api.host()
     volume = api.volume()

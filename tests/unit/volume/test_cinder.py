@@ -103,6 +103,10 @@ def test_attachment_calls_are_repeated_on_server_errors(
     assert kinds.count("attachments.delete") == 6
 
 
+def test_there_is_nothing_to_roll_back_of_what_is_gone(service: embedded.Services) -> None:
+    service.cinder.roll_detaching(service.ctxt, MISSING)
+
+
 def test_other_errors_are_not_repeated(service: embedded.Services) -> None:
     service.fault("attachments.delete", "fail", status=409)
     with pytest.raises(exceptions.RemoteConflict):
