@@ -91,24 +91,6 @@ def test_same_volume_twice(api: conftest.Api, server: str) -> None:
     assert api.compute.attach_volume.call_count == 1
 
 
-def test_lost_race_for_a_name_takes_the_next(api: conftest.Api, server: str) -> None:
-    """The unique constraint decides; the loser tries again."""
-    first = api.volume()
-    assert attach(api, server, first).status_code == 200
-    real = block_devices.list_for_instance
-    seen: list[int] = []
-
-    def blind_once(tx: typing.Any, uuid: str) -> typing.Any:
-        seen.append(1)
-        devices = real(tx, uuid)
-        return devices[:1] if len(seen) == 1 else devices
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(block_devices, "list_for_instance", blind_once)
-        result = attach(api, server, api.volume())
-    assert result.json["volumeAttachment"]["device"] == "/dev/vdc"
-
-
 def test_failed_reservation_leaves_nothing(api: conftest.Api, server: str) -> None:
     result = attach(api, server, api.volume(status="error"))
     assert result.status_code == 400
