@@ -163,11 +163,13 @@ class CinderClient:
         self, ctxt: context.RequestContext, metadata: dict[str, str]
     ) -> list[records.Volume]:
         """The volumes that have all these metadata."""
+        # As in find_snapshots: what Cinder finds is looked at, since it may be deleted.
         params = {"metadata": json.dumps(metadata)}
         if ctxt.is_admin:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
-        return [records.volume_of(item) for item in body["volumes"]]
+        found = [records.volume_of(item) for item in body["volumes"]]
+        return [volume for volume in found if metadata.items() <= volume.metadata.items()]
 
     def list_all_volumes(self, ctxt: context.RequestContext) -> list[records.Volume]:
         """Every volume of every project; for administrators."""

@@ -149,6 +149,24 @@ def test_a_reservation_that_cannot_be_undone_is_the_reapers(world: pipeline.Worl
     world.check([volume_id])
 
 
+def test_the_reaper_releases_nothing_of_others(
+    world: pipeline.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a Cinder lists that passes the filter over."""
+    others_id, volume_id = world.volume(), world.volume()
+    world.attached(world.boot(image=world.image()), others_id)
+    world.cinder_fault("attachments.create", "die_after_doing")
+    world.cinder_fault("attachments.detail", "fail")
+    assert post(world, volume_id).status_code == 503
+    client = world.conductor.service.reaper._cinder
+    monkeypatch.setattr(
+        client, "list_attachments", lambda ctxt, _uuid: client.list_all_attachments(ctxt)
+    )
+    world.recover()
+    assert world.volume_status(others_id) == "in-use"
+    world.check([others_id, volume_id])
+
+
 @pytest.mark.parametrize("hindered", [False, True])
 def test_a_withdrawal_without_attachments(old_world: pipeline.World, hindered: bool) -> None:
     """S195: the phase says that the volume is held."""
