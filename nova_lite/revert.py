@@ -32,10 +32,15 @@ class _Step:
 
 
 class Reverter:
-    """A stack of named undo steps."""
+    """A stack of named undo steps.
+
+    :ivar failures: a line for each undo step that failed, or was left out because of a
+        vital one: what it was to undo is still there, and somebody else's to see to.
+    """
 
     def __init__(self, purpose: str) -> None:
         self.purpose = purpose
+        self.failures: list[str] = []
         self._steps: list[_Step] = []
 
     def add(
@@ -66,21 +71,21 @@ class Reverter:
     def revert(self) -> list[str]:
         """Undo everything now.
 
-        :returns: a line for each undo step that failed, or was left out because of a
-            vital one.
+        :returns: :attr:`failures`.
         """
-        failures = []
         while self._steps:
             step = self._steps.pop()
             try:
                 step.undo()
             except Exception as error:
                 LOG.exception("Undo of '%s' failed at '%s'", self.purpose, step.name)
-                failures.append(f"undo '{step.name}' failed: {type(error).__name__}")
+                self.failures.append(f"undo '{step.name}' failed: {type(error).__name__}")
                 if step.is_vital:
-                    failures += [f"not undone: '{older.name}'" for older in reversed(self._steps)]
+                    self.failures += [
+                        f"not undone: '{older.name}'" for older in reversed(self._steps)
+                    ]
                     self._steps.clear()
-        return failures
+        return self.failures
 
     def __enter__(self) -> "Reverter":
         return self

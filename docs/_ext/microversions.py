@@ -123,7 +123,8 @@ DIFFERENT = (
     ("``POST …/os-volume_attachments``", "The device's name is chosen by the API, in the answer; "
      "a requested name is checked and not taken."),
     ("``DELETE …/os-volume_attachments/{volume_id}``", "Repeating it while the volume is being "
-     "detached is harmless: 202."),
+     "detached is harmless: 202. A volume that was deleted in Cinder, or whose attachment was, is "
+     "taken out of the guest all the same; Nova: 404 or 400, for ever."),
     ("``PUT …/os-volume_attachments/{volume_id}``", "Another volume in its place (swap): "
      "only to the volume that Cinder migrates this one to, else 409 (Nova: to any, once a volume "
      "was migrated); not for encrypted volumes."),

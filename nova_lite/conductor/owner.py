@@ -7,7 +7,9 @@ from nova_lite.db.queries import build_requests
 ANY = "conductor"
 """Work that any conductor may take."""
 API = build_requests.API_OWNER
-"""Work that the API is still preparing, or takes back."""
+"""Work that the API is still preparing."""
+WITHDRAWN = build_requests.WITHDRAWN_OWNER
+"""A wish for a server that is taken back."""
 
 
 def this_conductor(host: str) -> str:

@@ -31,6 +31,7 @@ from nova_lite.image import glance
 from nova_lite.image import unfinished
 from nova_lite.rpc import compute as compute_rpc
 from nova_lite.volume import cinder
+from nova_lite.volume import removal
 
 LOG = logging.getLogger(__name__)
 
@@ -101,16 +102,18 @@ class Reaper:
     # Servers that are not in a cell yet
 
     def _take_up_request(self, silent: build_requests.Silent, since: datetime.datetime) -> None:
+        is_unwanted = silent.owner in (owner.API, owner.WITHDRAWN)
         with self._database.api.read() as connection:
-            # None: free to be claimed, by the claim that counts attempts.
-            new_owner = owner.API if silent.owner == owner.API else None
+            # Withdrawn: an API that was only slow learns of it. None: free to be
+            # claimed, by the claim that counts attempts.
+            new_owner = owner.WITHDRAWN if is_unwanted else None
             taken = build_requests.take_over(
                 connection, silent.request.instance_uuid, silent.owner, new_owner, since
             )
         if not taken:
             return
         try:
-            if silent.owner == owner.API:
+            if is_unwanted:
                 self._forget_request(silent)
             else:
                 self._builder.redrive(silent, owner.new_claim(self._host))
@@ -125,12 +128,17 @@ class Reaper:
             LOG.exception("Build request %s failed", silent.request.instance_uuid)
 
     def _forget_request(self, silent: build_requests.Silent) -> None:
-        """The API died before it answered: nobody has been promised a server."""
-        instance_uuid = silent.request.instance_uuid
-        for attachment in self._cinder.list_attachments(silent.context, instance_uuid):
-            self._cinder.delete_attachment(silent.context, attachment.id)
-        self._database.api.transact(build_requests.delete, instance_uuid)
-        LOG.info("Forgot the request for %s, which the API never answered", instance_uuid)
+        """The API died before it answered, so nobody has been promised a server; or it
+        was withdrawn, and Cinder could not release everything then. Volumes are kept: they
+        may be somebody else's to use by now."""
+        ctxt, uuid = silent.context, silent.request.instance_uuid
+        devices = silent.request.block_devices.objects
+        held = removal.release_reserved(ctxt, self._cinder, devices, keep=True)
+        removal.release_strays(ctxt, self._cinder, uuid, devices)
+        if held:
+            raise exceptions.RemoteServiceError(service="Cinder", reason="; ".join(held))
+        self._database.api.transact(build_requests.delete, uuid)
+        LOG.info("Forgot the request for %s", uuid)
 
     # Operations in the journal
 

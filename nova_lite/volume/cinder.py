@@ -163,11 +163,13 @@ class CinderClient:
         self, ctxt: context.RequestContext, metadata: dict[str, str]
     ) -> list[records.Volume]:
         """The volumes that have all these metadata."""
+        # As in find_snapshots: what Cinder finds is looked at, since it may be deleted.
         params = {"metadata": json.dumps(metadata)}
         if ctxt.is_admin:
             params["all_tenants"] = "1"
         body = self._call(ctxt, "GET", "/volumes/detail", _no_volume("any"), params=params)
-        return [records.volume_of(item) for item in body["volumes"]]
+        found = [records.volume_of(item) for item in body["volumes"]]
+        return [volume for volume in found if metadata.items() <= volume.metadata.items()]
 
     def list_all_volumes(self, ctxt: context.RequestContext) -> list[records.Volume]:
         """Every volume of every project; for administrators."""
@@ -296,8 +298,11 @@ class CinderClient:
         self._action(ctxt, volume_id, "os-begin_detaching")
 
     def roll_detaching(self, ctxt: context.RequestContext, volume_id: str) -> None:
-        """``detaching`` back to ``in-use``."""
-        self._action(ctxt, volume_id, "os-roll_detaching")
+        """``detaching`` back to ``in-use``. A volume that is gone is success."""
+        try:
+            self._action(ctxt, volume_id, "os-roll_detaching")
+        except exceptions.VolumeNotFound:
+            LOG.debug("Volume %s is gone", volume_id)
 
     # What Cinder waits for
 

@@ -51,6 +51,49 @@ def release_all(
     return left
 
 
+def release_reserved(
+    ctxt: context.RequestContext,
+    client: cinder.CinderClient,
+    devices: collections.abc.Iterable[objects.BlockDeviceMapping],
+    *,
+    keep: bool = False,
+) -> list[str]:
+    """Release what is reserved for a server that no host ever had, and delete the volumes
+    that were to go with it.
+
+    :param keep: delete none.
+    :returns: a line for each volume that Cinder still holds. One that is free and could
+        not be deleted is only logged.
+    """
+    held = []
+    for device in devices:
+        # Without attachments the phase alone says so.
+        if not device.attachment_id and not device.phase:
+            continue
+        try:
+            release(ctxt, client, device, None, keep=True)
+        except exceptions.NovaLiteError as error:
+            LOG.warning("Volume %s is still reserved: %s", device.volume_id, error.message)
+            held.append(f"volume {device.volume_id}: {error.message}")
+            continue
+        if device.delete_on_termination and not keep:
+            try:
+                _delete(ctxt, client, device.volume_id)
+            except exceptions.NovaLiteError as error:
+                LOG.warning(
+                    "Volume %s, which was to be deleted, is left behind: %s",
+                    device.volume_id, error.message,
+                )  # fmt: skip
+    return held
+
+
+def _delete(ctxt: context.RequestContext, client: cinder.CinderClient, volume_id: str) -> None:
+    try:
+        client.delete_volume(ctxt, volume_id)
+    except exceptions.VolumeNotFound:
+        LOG.info("Volume %s is gone already", volume_id)
+
+
 def _delete_unknown(
     ctxt: context.RequestContext,
     client: cinder.CinderClient,
@@ -94,10 +137,7 @@ def release(
             _end(ctxt, client, operation, device)
     release_by(way, ctxt, device, disconnect=volumes is not None)
     if device.delete_on_termination and not keep:
-        try:
-            client.delete_volume(ctxt, device.volume_id)
-        except exceptions.VolumeNotFound:
-            LOG.info("Volume %s is gone already", device.volume_id)
+        _delete(ctxt, client, device.volume_id)
 
 
 def _end(

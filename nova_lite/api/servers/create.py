@@ -414,8 +414,11 @@ def _to_reserve(wishes: list[objects.BuildRequest]) -> list[objects.BlockDeviceM
 
 
 def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
-    """Reserve every existing volume; on any failure nothing is left behind.
+    """Reserve every existing volume; on any failure nothing is left behind, but for what
+    the reaper sees to.
 
+    :raises exceptions.Conflict: a server was deleted meanwhile, or the reaper took us for
+        dead.
     :raises exceptions.NovaLiteError: Cinder refuses one.
     """
     volumes = _to_reserve(wishes)
@@ -423,14 +426,12 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
         return
     cinder = req.services.cinder
     with revert.Reverter("reserve the volumes of a new server") as undo:
-        for wish in wishes:
-            undo.add(
-                "forget the request",
-                req.database.api.transact,
-                build_requests.delete,
-                wish.instance_uuid,
-            )
-        for device in volumes:
+        undo.add("forget the requests", _forget, req, wishes, undo)
+        for number, device in enumerate(volumes):
+            if number > 0:
+                # Storage may be slow, and the reaper takes who is silent for dead.
+                with req.database.api.read() as tx:
+                    build_requests.renew(tx, wishes)
             # First: when the answer to a reservation is lost, the release finds it.
             undo.add(
                 "release the volume", removal.release, req.ctxt, cinder, device, None, keep=True
@@ -439,6 +440,18 @@ def _reserve(req: request.Request, wishes: list[objects.BuildRequest]) -> None:
             way.reserve(req.ctxt, device.instance_uuid, device)
         req.database.api.transact(build_requests.set_ready, wishes)
         undo.commit()
+
+
+def _forget(
+    req: request.Request, wishes: list[objects.BuildRequest], undo: revert.Reverter
+) -> None:
+    """The last undo step. What the others could not release is the reaper's, who needs
+    the requests for it."""
+    if undo.failures:
+        req.database.api.transact(build_requests.set_failed, wishes)
+        return
+    for wish in wishes:
+        req.database.api.transact(build_requests.delete, wish.instance_uuid)
 
 
 def _answer(

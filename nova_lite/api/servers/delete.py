@@ -40,7 +40,8 @@ def delete(req: request.Request, server_id: str) -> None:
 
 
 def _withdraw(req: request.Request, server_id: str) -> bool:
-    """Take back a build request and what is reserved for it.
+    """Take back a build request and what is reserved for it. What Cinder does not release
+    now is the reaper's; the request stays until then.
 
     A conductor that works on it notices when it completes the request, and
     then forgets the server; so taking the row here decides.
@@ -48,10 +49,14 @@ def _withdraw(req: request.Request, server_id: str) -> bool:
     :returns: False if there is no build request (any more).
     """
     with req.database.api.read() as tx:
-        wish = build_requests.get(tx, server_id)
-    if wish is None or not req.database.api.transact(build_requests.withdraw, server_id):
+        if build_requests.get(tx, server_id) is None:
+            return False
+    withdrawn = req.database.api.transact(build_requests.withdraw, server_id)
+    if withdrawn is None:
         return False
-    reserved = [device for device in wish.block_devices.objects if device.attachment_id]
-    removal.release_all(req.ctxt, req.services.cinder, reserved, None)
-    req.database.api.transact(build_requests.delete, server_id)
+    if not withdrawn.is_ours:
+        return True
+    devices = withdrawn.request.block_devices.objects
+    if not removal.release_reserved(req.ctxt, req.services.cinder, devices):
+        req.database.api.transact(build_requests.delete, server_id)
     return True

@@ -1,8 +1,8 @@
 """Attaching an existing volume to a server.
 
 The device's name is chosen here, from the server's rows, so nobody waits for the
-host (PAINS D2); the database's unique constraints decide between two attaches at
-once. The device and the operation are recorded before Cinder is asked.
+host (PAINS D2); attaches at once to one server take turns at its row. The device and
+the operation are recorded before Cinder is asked.
 """
 
 import contextlib
@@ -33,7 +33,6 @@ if typing.TYPE_CHECKING:
     from nova_lite.volume import records
 
 OWNER = "api"
-NAME_ATTEMPTS = 5
 
 
 @validation.answers({200: schemas.ATTACHED})
@@ -49,7 +48,7 @@ def create(req: request.Request, server_id: str) -> dict[str, typing.Any]:
     _check_volume(req, instance, volume)
 
     device = _device(instance, volume, body)
-    operation = _record(req, instance, device)
+    operation = req.database.cell.transact(_record, req, instance, device)
     operation = _reserve(req, operation, device, host)
     req.services.compute.attach_volume(req.ctxt, host, instance, operation, device)
     return {"volumeAttachment": views.created(req.version, device)}
@@ -106,37 +105,17 @@ def _device(
 
 
 def _record(
-    req: request.Request, instance: objects.Instance, device: objects.BlockDeviceMapping
-) -> objects.Operation:
-    """Write the device, under a name that is free, and the operation.
-
-    :raises exceptions.InvalidVolume: another request attached it meanwhile.
-    """
-    for attempt in range(1, NAME_ATTEMPTS + 1):
-        with req.database.cell.read() as tx:
-            others = block_devices.list_for_instance(tx, instance.uuid)
-        if any(other.volume_id == device.volume_id for other in others):
-            break
-        _check_room(req, others)
-        device.device_name = naming.next_free(
-            [instance.root_device_name, *(other.device_name for other in others)], device.disk_bus
-        )
-        try:
-            return req.database.cell.transact(_record_in, req, instance, device)
-        except session.DuplicateKey:
-            if attempt == NAME_ATTEMPTS:
-                raise
-    raise exceptions.InvalidVolume(
-        reason=f"volume {device.volume_id} is already attached to instance {instance.uuid}"
-    )
-
-
-def _record_in(
     tx: session.Connection,
     req: request.Request,
     instance: objects.Instance,
     device: objects.BlockDeviceMapping,
 ) -> objects.Operation:
+    """Write the operation and the device, under a name that is free.
+
+    :raises exceptions.InvalidVolume: another request attached it meanwhile.
+    """
+    # First: it locks the server's row, so the others of this server come one after the
+    # other, and each sees the devices of those before it.
     operation = operations.start(
         tx,
         req.ctxt,
@@ -145,6 +124,15 @@ def _record_in(
         owner=OWNER,
         step=operations.STEP_RESERVE,
         arguments={"volume_id": device.volume_id},
+    )
+    others = block_devices.list_for_instance(tx, instance.uuid)
+    if any(other.volume_id == device.volume_id for other in others):
+        raise exceptions.InvalidVolume(
+            reason=f"volume {device.volume_id} is already attached to instance {instance.uuid}"
+        )
+    _check_room(req, others)
+    device.device_name = naming.next_free(
+        [instance.root_device_name, *(other.device_name for other in others)], device.disk_bus
     )
     block_devices.add(tx, [device])
     return operation

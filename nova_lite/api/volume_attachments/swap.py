@@ -144,19 +144,22 @@ def _reserve(
     host: str,
 ) -> objects.Operation:
     """Keep others from the old volume, hold the new one for the server, and give
-    the operation to the host; on a failure nothing is left behind.
+    the operation to the host; on a failure nothing is left behind, or the entry stays
+    open and the reaper sees to it.
 
     :raises exceptions.NovaLiteError: Cinder refuses.
     """
     client, old_id, ctxt = req.services.cinder, device.volume_id, req.ctxt.as_service()
     target = swapping.stand_in(device, new.id, reserved=False)
+    undo = revert.Reverter("swap a volume")
     try:
-        with revert.Reverter("swap a volume") as undo:
-            client.begin_detaching(ctxt, old_id)
+        with undo:
+            # Each before what it undoes, of which the answer alone may be lost.
             undo.add("tell Cinder that it stays", client.roll_detaching, ctxt, old_id)
+            client.begin_detaching(ctxt, old_id)
             way = flow.flow_for(ctxt, device, client)
-            way.reserve(ctxt, device.instance_uuid, target)
             undo.add("release the new volume", way.release, ctxt, target)
+            way.reserve(ctxt, device.instance_uuid, target)
             handed = req.database.cell.transact(
                 operations.hand_over,
                 operation,
@@ -169,9 +172,13 @@ def _reserve(
             reason=f"Instance {device.instance_uuid} changed while the volume was reserved."
         ) from error
     except exceptions.NovaLiteError as error:
-        with contextlib.suppress(exceptions.OperationSuperseded):
-            req.database.cell.transact(
-                operations.finish, operation, states.OperationStatus.ERROR, message=error.message
-            )
+        if not undo.failures:
+            with contextlib.suppress(exceptions.OperationSuperseded):
+                req.database.cell.transact(
+                    operations.finish,
+                    operation,
+                    states.OperationStatus.ERROR,
+                    message=error.message,
+                )
         raise
     return handed

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from oslo_utils import timeutils
 
 from nova_lite import context
+from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.models import api
@@ -18,7 +19,9 @@ _mappings = api.instance_mappings
 _specs = api.request_specs
 
 API_OWNER = "api"
-"""Owns a build request while the API prepares it, or withdraws it."""
+"""Owns a build request while the API prepares it."""
+WITHDRAWN_OWNER = "withdrawn"
+"""Owns a build request that is taken back: it goes when nothing is held for it any more."""
 
 
 def create(
@@ -77,20 +80,67 @@ def create(
     )
 
 
+def renew(
+    connection: session.Connection, requests: collections.abc.Sequence[objects.BuildRequest]
+) -> None:
+    """Sign of life of the API while it prepares requests.
+
+    :raises nova_lite.exceptions.Conflict: one has been withdrawn.
+    """
+    uuids = [request.instance_uuid for request in requests]
+    result = connection.execute(
+        _table.update()
+        .where(_table.c.instance_uuid.in_(uuids), _table.c.owner == API_OWNER)
+        .values(heartbeat_at=timeutils.utcnow())
+    )
+    if result.rowcount != len(uuids):
+        raise _withdrawn_meanwhile(uuids)
+
+
 def set_ready(
     connection: session.Connection, requests: collections.abc.Iterable[objects.BuildRequest]
 ) -> None:
-    """The preparation is over: store the block devices, and let it be built."""
+    """The preparation is over: store the block devices, and let it be built.
+
+    :raises nova_lite.exceptions.Conflict: one has been withdrawn.
+    """
     for request in requests:
-        connection.execute(
-            _table.update()
-            .where(_table.c.instance_uuid == request.instance_uuid)
-            .values(
-                owner=None,
-                block_devices=request.block_devices.to_json(),
-                heartbeat_at=timeutils.utcnow(),
-            )
+        if not _end_preparation(connection, request, {API_OWNER}, None):
+            raise _withdrawn_meanwhile([request.instance_uuid])
+
+
+def set_failed(
+    connection: session.Connection, requests: collections.abc.Iterable[objects.BuildRequest]
+) -> None:
+    """The preparation has failed and could not be undone: store what is still held, for
+    the reaper."""
+    for request in requests:
+        _end_preparation(connection, request, {API_OWNER, WITHDRAWN_OWNER}, WITHDRAWN_OWNER)
+
+
+def _end_preparation(
+    connection: session.Connection,
+    request: objects.BuildRequest,
+    seen_owners: collections.abc.Collection[str],
+    owner: str | None,
+) -> bool:
+    result = connection.execute(
+        _table.update()
+        .where(_table.c.instance_uuid == request.instance_uuid, _table.c.owner.in_(seen_owners))
+        .values(
+            owner=owner,
+            block_devices=request.block_devices.to_json(),
+            heartbeat_at=timeutils.utcnow(),
         )
+    )
+    return result.rowcount == 1
+
+
+def _withdrawn_meanwhile(instance_uuids: collections.abc.Sequence[str]) -> exceptions.Conflict:
+    return exceptions.Conflict(
+        reason=f"The request for {', '.join(instance_uuids)} was withdrawn while volumes were "
+        "being reserved for it."
+    )
 
 
 def get(connection: session.Connection, instance_uuid: str) -> objects.BuildRequest | None:
@@ -200,7 +250,7 @@ def complete(
     result = connection.execute(
         _table.delete().where(
             _table.c.instance_uuid.in_(instance_uuids),
-            _table.c.owner.is_distinct_from(API_OWNER),
+            _table.c.owner.is_distinct_from(WITHDRAWN_OWNER),
         )
     )
     if result.rowcount == len(instance_uuids):
@@ -214,19 +264,34 @@ def complete(
     return set(instance_uuids) - (known - being_withdrawn)
 
 
-def withdraw(connection: session.Connection, instance_uuid: str) -> bool:
+class Withdrawn(typing.NamedTuple):
+    """A build request that is taken back."""
+
+    request: objects.BuildRequest
+    is_ours: bool
+    """Whether who asked takes it back. If not, others do: whoever prepares it, and alone
+    knows what is held for it by then, or who has withdrawn it before."""
+
+
+def withdraw(connection: session.Connection, instance_uuid: str) -> Withdrawn | None:
     """The API takes a wish back: nobody builds it any more, and when what is
-    reserved for it is released, :func:`delete` follows. If the API dies between
+    reserved for it is released, :func:`delete` follows. If whose that is dies between
     the two, the reaper does the rest.
 
-    :returns: False if there is no build request (any more).
+    :returns: None if there is no build request (any more).
     """
-    result = connection.execute(
-        _table.update()
-        .where(_table.c.instance_uuid == instance_uuid)
-        .values(owner=API_OWNER, heartbeat_at=timeutils.utcnow())
-    )
-    return result.rowcount == 1
+    is_it = _table.c.instance_uuid == instance_uuid
+    row = connection.execute(sa.select(_table.c.owner).where(is_it).with_for_update()).first()
+    if row is None:
+        return None
+    if row.owner != WITHDRAWN_OWNER:
+        connection.execute(
+            _table.update()
+            .where(is_it)
+            .values(owner=WITHDRAWN_OWNER, heartbeat_at=timeutils.utcnow())
+        )
+    request = _from_row(connection.execute(_joined().where(is_it)).one())
+    return Withdrawn(request, row.owner not in (API_OWNER, WITHDRAWN_OWNER))
 
 
 def delete(connection: session.Connection, instance_uuid: str) -> bool:

@@ -254,8 +254,10 @@ class Api:
         return attachment
 
     def _delete_attachment(self, _ctxt: object, attachment_id: str) -> None:
-        volume_id = self.attachments.pop(attachment_id)
-        self.volumes[volume_id] = dataclasses.replace(self.volumes[volume_id], status="available")
+        volume_id = self.attachments.pop(attachment_id, None)
+        if volume_id is not None:
+            volume = self.volumes[volume_id]
+            self.volumes[volume_id] = dataclasses.replace(volume, status="available")
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import collections.abc
 import pathlib
+import typing
 import urllib.parse
 
 import pytest
 
 from nova_lite import exceptions
 from nova_lite.db.models import api as api_models
+from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import operations
 from tests.fixtures import statements
@@ -320,6 +322,26 @@ def test_delete_withdraws_what_is_only_asked_for(api: conftest.Api) -> None:
     for table in (api_models.build_requests, api_models.instance_mappings):
         assert api.count(table) == 0
     assert api.call("GET", f"/servers/{server_id}").status_code == 404
+
+
+def test_delete_of_what_becomes_ready_meanwhile(
+    api: conftest.Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is held is read when it is sure that it does not change any more."""
+    volume = api.volume()
+    row = {"uuid": volume, "source_type": "volume", "destination_type": "volume"}
+    result = api.create(imageRef="", block_device_mapping_v2=[row | {"boot_index": 0}])
+    real = build_requests.get
+
+    def before_that(*args: typing.Any) -> typing.Any:
+        wish = real(*args)
+        for device in wish.block_devices.objects:
+            device.attachment_id = device.phase = None
+        return wish
+
+    monkeypatch.setattr(build_requests, "get", before_that)
+    assert api.call("DELETE", f"/servers/{result.json['server']['id']}").status_code == 204
+    assert api.volumes[volume].status == "available"
 
 
 def test_force_delete(api: conftest.Api) -> None:

@@ -3,6 +3,8 @@
 import typing
 
 import pytest
+import sqlalchemy as sa
+from oslo_utils import timeutils
 
 from nova_lite import exceptions
 from nova_lite import objects
@@ -211,6 +213,46 @@ def test_cinder_down_is_503(api: conftest.Api) -> None:
     )
     result = api.create(imageRef="", block_device_mapping_v2=[root(volume)])
     assert result.status_code == 503
+    nothing_is_left(api)
+
+
+def test_slow_reservations_give_signs_of_life(api: conftest.Api) -> None:
+    """Else the reaper takes the API for dead. With the last volume the request is ready."""
+    volumes = [api.volume() for _ in range(3)]
+    real = api.cinder.create_attachment.side_effect
+    long_ago = timeutils.utcnow().replace(year=2000)
+    seen: list[bool] = []
+
+    def slowly(*args: typing.Any) -> typing.Any:
+        table = api_models.build_requests
+        with api.database.api.write() as tx:
+            seen.append(tx.execute(sa.select(table.c.heartbeat_at)).scalar_one() > long_ago)
+            tx.execute(table.update().values(heartbeat_at=long_ago))
+        return real(*args)
+
+    api.cinder.create_attachment.side_effect = slowly
+    rows = [root(volume, boot_index=index) for index, volume in enumerate(volumes)]
+    assert api.create(imageRef="", block_device_mapping_v2=rows).status_code == 202
+    assert seen == [True] * 3
+
+
+def test_a_server_that_is_deleted_while_it_is_prepared(api: conftest.Api) -> None:
+    """It is whose who prepares it: nobody else knows what is held by then."""
+    volumes = [api.volume() for _ in range(2)]
+    real = api.cinder.create_attachment.side_effect
+
+    def delete_meanwhile(*args: typing.Any) -> typing.Any:
+        (server,) = api.get("/servers")["servers"]
+        for _ in range(2):
+            assert api.call("DELETE", f"/servers/{server['id']}").status_code == 204
+        assert api.count(api_models.build_requests) == 1
+        return real(*args)
+
+    api.cinder.create_attachment.side_effect = delete_meanwhile
+    rows = [root(volume, boot_index=index) for index, volume in enumerate(volumes)]
+    assert api.create(imageRef="", block_device_mapping_v2=rows).status_code == 409
+    api.cinder.create_attachment.assert_called_once()
+    assert [api.volumes[volume].status for volume in volumes] == ["available"] * 2
     nothing_is_left(api)
 
 

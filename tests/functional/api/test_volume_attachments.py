@@ -12,6 +12,8 @@ from nova_lite.db.queries import operations
 from nova_lite.volume import records
 from tests.functional.api import conftest
 
+LOST = exceptions.RemoteServiceError(service="Cinder", reason="timed out", status=504)
+
 
 def attach(
     api: conftest.Api, server: str, volume: str, version: str = "2.100", **more: object
@@ -89,24 +91,6 @@ def test_same_volume_twice(api: conftest.Api, server: str) -> None:
     assert api.compute.attach_volume.call_count == 1
 
 
-def test_lost_race_for_a_name_takes_the_next(api: conftest.Api, server: str) -> None:
-    """The unique constraint decides; the loser tries again."""
-    first = api.volume()
-    assert attach(api, server, first).status_code == 200
-    real = block_devices.list_for_instance
-    seen: list[int] = []
-
-    def blind_once(tx: typing.Any, uuid: str) -> typing.Any:
-        seen.append(1)
-        devices = real(tx, uuid)
-        return devices[:1] if len(seen) == 1 else devices
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(block_devices, "list_for_instance", blind_once)
-        result = attach(api, server, api.volume())
-    assert result.json["volumeAttachment"]["device"] == "/dev/vdc"
-
-
 def test_failed_reservation_leaves_nothing(api: conftest.Api, server: str) -> None:
     result = attach(api, server, api.volume(status="error"))
     assert result.status_code == 400
@@ -174,21 +158,184 @@ def test_detach(api: conftest.Api, server: str) -> None:
     assert api.call("DELETE", f"{path[:-36]}{conftest.new_uuid()}").status_code == 404
 
 
-def test_two_detaches_at_once(api: conftest.Api, server: str) -> None:
-    """Of which Cinder accepts both: the one that is later is a repeat, and harmless."""
-    volume = api.volume()
-    attach(api, server, volume)
-    complete(api, server, volume)
-    path = f"/servers/{server}/os-volume_attachments/{volume}"
+class Detach:
+    """A server's volume, and Cinder's own rule of who may begin to detach it."""
 
-    def other_first(*_args: object) -> None:
-        api.cinder.begin_detaching.side_effect = None
-        assert api.call("DELETE", path).status_code == 202
+    def __init__(self, api: conftest.Api, server: str) -> None:
+        self.api, self.server = api, server
+        self.volume = api.volume()
+        attach(api, server, self.volume)
+        complete(api, server, self.volume)
+        self._change("in-use")
+        self.path = f"/servers/{server}/os-volume_attachments/{self.volume}"
+        api.cinder.begin_detaching.side_effect = self.begin
+        api.cinder.roll_detaching.side_effect = self.roll
 
-    api.cinder.begin_detaching.side_effect = other_first
-    assert api.call("DELETE", path).status_code == 202
+    @property
+    def status(self) -> str:
+        return self.api.volumes[self.volume].status
+
+    def begin(self, *_args: object) -> None:
+        if self.status != "in-use":
+            raise exceptions.InvalidVolume(reason="Volume status must be 'in-use'")
+        self._change("detaching")
+
+    def roll(self, *_args: object) -> None:
+        if self.status == "detaching":
+            self._change("in-use")
+
+    def delete(self) -> int:
+        return self.api.call("DELETE", self.path).status_code
+
+    def journal(self) -> list[typing.Any]:
+        """The entries of detaches, newest first."""
+        with self.api.database.cell.read() as tx:
+            found = operations.list_for_instance(tx, self.server)
+        return [operation for operation in found if operation.action == "detach_volume"]
+
+    def _change(self, status: str) -> None:
+        volume = self.api.volumes[self.volume]
+        self.api.volumes[self.volume] = dataclasses.replace(volume, status=status)
+
+
+@pytest.fixture
+def detach(api: conftest.Api, server: str) -> Detach:
+    return Detach(api, server)
+
+
+def test_two_detaches_at_once(api: conftest.Api, detach: Detach) -> None:
+    """Of which Cinder accepts one: the one that is later is a repeat, and harmless."""
+    answers: list[int] = []
+
+    def other_meanwhile(*_args: object) -> None:
+        detach.begin()
+        answers.append(detach.delete())
+
+    api.cinder.begin_detaching.side_effect = other_meanwhile
+    assert (detach.delete(), answers) == (202, [202])
     api.compute.detach_volume.assert_called_once()
     api.cinder.roll_detaching.assert_not_called()
+
+
+def test_two_detaches_that_both_saw_none(
+    api: conftest.Api, detach: Detach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is recorded first does it."""
+    real = operations.at_volume
+    answers: list[int] = []
+
+    def too_early(*args: typing.Any) -> set[str]:
+        monkeypatch.setattr(operations, "at_volume", real)
+        found = real(*args)
+        answers.append(detach.delete())
+        return found
+
+    monkeypatch.setattr(operations, "at_volume", too_early)
+    assert (detach.delete(), answers) == (202, [202])
+    api.compute.detach_volume.assert_called_once()
+    api.cinder.begin_detaching.assert_called_once()
+
+
+def test_a_detach_is_recorded_before_cinder_is_asked(api: conftest.Api, detach: Detach) -> None:
+    """Law 2: if the API dies there, the reaper knows what to take back."""
+    recorded: list[tuple[str, str]] = []
+
+    def look(*_args: object) -> None:
+        recorded.extend((entry.owner, entry.step) for entry in detach.journal())
+
+    api.cinder.begin_detaching.side_effect = look
+    assert detach.delete() == 202
+    assert recorded == [("api", operations.STEP_RESERVE)]
+    (entry,) = detach.journal()
+    assert (entry.owner, entry.step) == ("host1", operations.STEP_CAST)
+
+
+def test_a_detach_that_begins_without_an_answer_is_taken_back(
+    api: conftest.Api, detach: Detach
+) -> None:
+    """Else the volume would be detaching for ever."""
+
+    def lose_the_answer(*_args: object) -> None:
+        detach.begin()
+        raise LOST
+
+    api.cinder.begin_detaching.side_effect = lose_the_answer
+    assert detach.delete() == 503
+    assert detach.status == "in-use"
+    (entry,) = detach.journal()
+    assert (entry.status, entry.message) == ("error", LOST.message)
+    api.cinder.begin_detaching.side_effect = detach.begin
+    assert detach.delete() == 202
+    api.compute.detach_volume.assert_called_once()
+
+
+def test_a_detach_that_cannot_be_taken_back_is_the_reapers(
+    api: conftest.Api, detach: Detach
+) -> None:
+    api.cinder.begin_detaching.side_effect = api.cinder.roll_detaching.side_effect = LOST
+    assert detach.delete() == 503
+    (entry,) = detach.journal()
+    assert (entry.status, entry.owner) == ("running", "api")
+
+
+def test_a_server_that_is_deleted_while_a_detach_begins(api: conftest.Api, detach: Detach) -> None:
+    def delete_meanwhile(*_args: object) -> None:
+        detach.begin()
+        api.call("DELETE", f"/servers/{detach.server}")
+
+    api.cinder.begin_detaching.side_effect = delete_meanwhile
+    assert detach.delete() == 409
+    assert detach.status == "in-use"
+    api.compute.detach_volume.assert_not_called()
+
+
+GONE = [
+    exceptions.VolumeNotFound(volume_id="it"),
+    exceptions.InvalidVolume(reason="Volume status must be 'in-use'"),
+]
+
+
+@pytest.mark.parametrize("refusal", GONE)
+def test_a_detach_of_what_cinder_does_not_have(
+    api: conftest.Api, detach: Detach, refusal: exceptions.NovaLiteError
+) -> None:
+    """The user asks to clean up: the host takes the disk out of the guest."""
+    api.cinder.begin_detaching.side_effect = refusal
+    if isinstance(refusal, exceptions.VolumeNotFound):
+        del api.volumes[detach.volume]
+    else:
+        api.attachments.clear()
+    assert detach.delete() == 202
+    api.compute.detach_volume.assert_called_once()
+
+
+@pytest.mark.parametrize("refusal", GONE)
+def test_a_detach_of_what_cinder_only_hides_or_keeps(
+    api: conftest.Api, detach: Detach, refusal: exceptions.NovaLiteError
+) -> None:
+    """Such as a volume that its user does not see, or that somebody else detaches."""
+    api.cinder.begin_detaching.side_effect = refusal
+    assert detach.delete() == refusal.http_status
+    for error in (LOST, exceptions.Forbidden("no")):
+        api.cinder.get_attachment.side_effect = error
+        assert detach.delete() == refusal.http_status
+    api.compute.detach_volume.assert_not_called()
+    api.cinder.roll_detaching.assert_not_called()
+
+
+def test_a_detach_without_attachments_of_what_cinder_does_not_have(
+    api: conftest.Api, detach: Detach
+) -> None:
+    """The legacy way: the volume names the servers that have it."""
+    with api.database.cell.write() as tx:
+        tx.execute(cell.block_device_mapping.update().values(attachment_id=None))
+    api.cinder.begin_detaching.side_effect = GONE[1]
+    volume = api.volumes[detach.volume]
+    use = records.VolumeUse("a", detach.server, "/dev/vdb")
+    api.volumes[volume.id] = dataclasses.replace(volume, attachments=(use,))
+    assert detach.delete() == 400
+    api.volumes[volume.id] = volume
+    assert detach.delete() == 202
 
 
 def test_detach_refusals(api: conftest.Api) -> None:
@@ -207,6 +354,9 @@ def test_detach_refusals(api: conftest.Api) -> None:
     api.cinder.begin_detaching.side_effect = exceptions.InvalidVolume(reason="migrating")
     assert api.call("DELETE", path).status_code == 400
     api.compute.detach_volume.assert_not_called()
+    api.cinder.roll_detaching.assert_not_called()
+    entry = api.get(f"/servers/{server}/os-instance-actions")["instanceActions"][0]
+    assert (entry["action"], "migrating" in entry["message"]) == ("detach_volume", True)
     api.silence("host1")
     assert api.call("DELETE", path).status_code == 409
 
@@ -323,6 +473,28 @@ def test_a_swap_that_cinder_refuses_leaves_nothing(api: conftest.Api, swap: Swap
     journal = api.get(f"/servers/{swap.server}/os-instance-actions")["instanceActions"]
     entry = next(entry for entry in journal if entry["action"] == "swap_volume")
     assert "error" in entry["message"]
+
+
+def test_a_swap_whose_undo_fails_is_the_reapers(
+    api: conftest.Api, swap: Swap, server: str
+) -> None:
+    """An entry that is closed is nobody's any more."""
+    api.cinder.create_attachment.side_effect = LOST
+    api.cinder.list_attachments.side_effect = LOST
+    assert swap.put().status_code == 503
+    api.cinder.roll_detaching.assert_called_once()
+    with api.database.cell.read() as tx:
+        (entry,) = operations.list_running(tx, server)
+    assert (entry.action, entry.owner) == ("swap_volume", "api")
+
+
+def test_a_swap_that_begins_without_an_answer_is_taken_back(api: conftest.Api, swap: Swap) -> None:
+    api.cinder.begin_detaching.side_effect = LOST
+    assert swap.put().status_code == 503
+    api.cinder.roll_detaching.assert_called_once()
+    swap.assert_nothing_done()
+    api.cinder.begin_detaching.side_effect = None
+    assert swap.put().status_code == 202
 
 
 def test_swap_needs_a_host_a_state_and_a_role(api: conftest.Api, swap: Swap) -> None:

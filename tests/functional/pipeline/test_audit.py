@@ -47,6 +47,33 @@ def test_drift_is_found_and_nothing_else(scene: drift.Scene, kind: str) -> None:
         check_repair(scene.world, result, kind)
 
 
+@pytest.mark.parametrize("refused_once", [False, True])
+@pytest.mark.parametrize("kind", ["volume-missing", "attachment-missing"])
+def test_what_cinder_does_not_have_can_be_detached(
+    scene: drift.Scene, kind: str, refused_once: bool
+) -> None:
+    """As the audit advises; if the guest does not let go at first, the second time."""
+    world, server_id, volume_id = scene.world, scene.server_id, scene.volume_id
+    drift.SEEDS[kind](scene)
+    assert found_in(world.audit()) == [kind]
+    if refused_once:
+        refusal = exceptions.DeviceDetachRefused(device="vdb", attempts=8)
+        world.hosts["a"].faults.fail("volumes.unplug", refusal, times=1)
+        world.detach(server_id, volume_id)
+        world.wait(world.is_quiet, "the refusal")
+        assert found_in(world.audit()) == [kind]
+    world.detach(server_id, volume_id)
+    world.wait(world.is_quiet, "the detach")
+    assert volume_id not in scene.guest.volumes
+    assert world.device(server_id, volume_id) is None
+    assert found_in(world.audit()) == []
+    world.check({scene.other_volume_id, scene.spare_id, volume_id} & volumes_of(world))
+
+
+def volumes_of(world: pipeline.World) -> set[str]:
+    return {volume["id"] for volume in world.cinder("GET", "/volumes")["volumes"]}
+
+
 def check_repair(world: pipeline.World, result: looks.Result, kind: str) -> None:
     """A second audit finds nothing; what was done is in the server's journal."""
     repairer = repair.Repairer(world.collector())

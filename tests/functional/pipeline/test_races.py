@@ -4,10 +4,12 @@ is told 500, everything comes to an end, nothing is doubled and nothing is left
 
 import collections.abc
 import random
+import typing
 
 import pytest
 
 from nova_lite import concurrency
+from nova_lite.db.queries import block_devices
 from tests.fixtures import pipeline
 
 CLIENTS = 6
@@ -122,6 +124,29 @@ def test_deletes_in_the_middle(world: pipeline.World, seed: int) -> None:
     settle(world, volumes)
     assert [s["id"] for s in world.nova("GET", "/servers/detail")["servers"]] == servers[2:]
     world.check(volumes)
+
+
+def test_twenty_attaches_at_once(
+    one_host: pipeline.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D2: each gets a name, however many others read the same devices before it writes."""
+    server_id = one_host.boot(image=one_host.image())
+    volume_ids = [one_host.volume() for _ in range(20)]
+    real = block_devices.list_for_instance
+
+    def over_a_network(*args: typing.Any) -> typing.Any:
+        found = real(*args)
+        concurrency.sleep(0.002)
+        return found
+
+    monkeypatch.setattr(block_devices, "list_for_instance", over_a_network)
+    threads = [concurrency.spawn(one_host.attach, server_id, v) for v in volume_ids]
+    for thread in threads:
+        thread.wait()
+    one_host.wait(one_host.is_quiet, "the attaches")
+    names = {one_host.device(server_id, volume_id).device_name for volume_id in volume_ids}
+    assert len(names) == 20
+    one_host.check(volume_ids)
 
 
 def settle(world: pipeline.World, volumes: list[str]) -> None:

@@ -219,6 +219,29 @@ def test_a_swap_that_no_host_takes_is_taken_back(
     one_host.check([volume])
 
 
+@pytest.mark.parametrize("undo_fails", [False, True])
+def test_a_reservation_without_an_answer_is_found_and_released(
+    one_host: pipeline.World, server: str, volume: str, undo_fails: bool
+) -> None:
+    """If Cinder is away for longer, by the reaper."""
+    one_host.cinder_fault("attachments.create", "die_after_doing")
+    if undo_fails:
+        one_host.cinder_fault("attachments.detail", "fail")
+    one_host.migrate(volume)
+    if undo_fails:
+        one_host.wait(lambda: _has_target(one_host), "the reservation")
+        one_host.recover()
+    one_host.wait(one_host.is_quiet, "the end of it")
+    now = shown(one_host, volume)
+    assert (now["status"], now["migration_status"]) == ("in-use", "error")
+    one_host.check([volume])
+
+
+def _has_target(world: pipeline.World) -> bool:
+    found = world.cinder("GET", "/attachments?all_tenants=1")["attachments"]
+    return any(attachment["status"] == "reserved" for attachment in found)
+
+
 def test_a_detach_during_a_swap_is_refused_and_one_after_it_works(
     one_host: pipeline.World, server: str, volume: str
 ) -> None:

@@ -1,5 +1,7 @@
 """Attach and detach when Cinder or the host fails for longer than a moment."""
 
+import pytest
+
 from nova_lite import exceptions
 from tests.fixtures import pipeline
 
@@ -36,6 +38,29 @@ def test_a_detach_that_cinder_does_not_let_end_can_be_repeated(one_host: pipelin
     )
     assert one_host.volume_status(volume_id) == "detaching"
     faults.clear()
+    one_host.detach(server_id, volume_id)
+    one_host.wait(lambda: one_host.volume_status(volume_id) == "available", "the detach")
+    one_host.check([volume_id])
+
+
+@pytest.mark.parametrize("undo_fails", [False, True])
+def test_a_detach_that_begins_without_an_answer_can_be_repeated(
+    one_host: pipeline.World, undo_fails: bool
+) -> None:
+    """The volume is in-use again: at once, or when the reaper has seen to it."""
+    server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
+    attached(one_host, server_id, volume_id)
+    one_host.cinder_fault("volumes.os-begin_detaching", "die_after_doing")
+    if undo_fails:
+        one_host.cinder_fault("volumes.os-roll_detaching", "fail")
+    path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
+    answer = one_host.request("DELETE", f"{one_host.api_url}/v2.1{path}")
+    assert answer.status_code == 503
+    if undo_fails:
+        assert one_host.volume_status(volume_id) == "detaching"
+        one_host.recover()
+    assert one_host.volume_status(volume_id) == "in-use"
+    one_host.check([volume_id])
     one_host.detach(server_id, volume_id)
     one_host.wait(lambda: one_host.volume_status(volume_id) == "available", "the detach")
     one_host.check([volume_id])

@@ -103,6 +103,27 @@ def test_attachment_calls_are_repeated_on_server_errors(
     assert kinds.count("attachments.delete") == 6
 
 
+def test_there_is_nothing_to_roll_back_of_what_is_gone(service: embedded.Services) -> None:
+    service.cinder.roll_detaching(service.ctxt, MISSING)
+
+
+def test_a_cinder_that_passes_the_filter_over_finds_no_strangers(
+    service: embedded.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found may be deleted."""
+    cinder, ctxt = service.cinder, service.ctxt
+    for mine in ("yes", "no"):
+        cinder.create_volume(ctxt, 1, name=mine, description="", metadata={"mine": mine})
+    cinder.create_volume(ctxt, 1, name="bare", description="")
+    real = cinder._call
+
+    def deaf(*args: typing.Any, params: object = None) -> typing.Any:
+        return real(*args)
+
+    monkeypatch.setattr(cinder, "_call", deaf)
+    assert [volume.name for volume in cinder.find_volumes(ctxt, {"mine": "yes"})] == ["yes"]
+
+
 def test_other_errors_are_not_repeated(service: embedded.Services) -> None:
     service.fault("attachments.delete", "fail", status=409)
     with pytest.raises(exceptions.RemoteConflict):
