@@ -48,7 +48,6 @@ class InstanceTask:
     :ivar superseded: somebody else (a delete) has taken the server: what is in
         Cinder for it is theirs now.
     :ivar admin_password: of a server to be built; in memory only, never logged.
-    :ivar is_half_undone: an undo step has failed.
     :ivar end_badly: what to tell the conductor after a failure; the default
         closes the operation with an error, once everything is undone.
     """
@@ -72,7 +71,6 @@ class InstanceTask:
         self.removed_devices: list[str] = []
         self.message: str | None = None
         self.admin_password: str | None = None
-        self.is_half_undone = False
         self.end_badly: collections.abc.Callable[[Exception], None] = self._end
         self._changed: dict[str, objects.BlockDeviceMapping] = {}
         self._steps: list[objects.Step] = list(operation.steps)
@@ -111,6 +109,11 @@ class InstanceTask:
         finally:
             step.finished_at = timeutils.utcnow()
             self._steps.append(step)
+
+    @property
+    def is_half_undone(self) -> bool:
+        """Whether an undo step has failed."""
+        return bool(self.undo.failures)
 
     def require_ours(self) -> None:
         """Called in the middle of long work: stop if it is in vain.
@@ -316,7 +319,6 @@ class Tasks:
             task.superseded |= isinstance(error, exceptions.OperationSuperseded)
             for line in task.undo.revert():
                 error.add_note(line)
-                task.is_half_undone = True
             with contextlib.suppress(exceptions.OperationSuperseded):
                 task.end_badly(error)
             task.end_log()
