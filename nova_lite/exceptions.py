@@ -21,6 +21,8 @@ class NovaLiteError(Exception):
     http_status: typing.ClassVar[int] = 500
     is_for_users: typing.ClassVar[bool] = True
     """False if the text may hold what only administrators should see."""
+    is_temporary: typing.ClassVar[bool] = False
+    """True if the same may well succeed later: somebody is away."""
 
     def __init__(self, message: str | None = None, **facts: object) -> None:
         self.facts = facts
@@ -196,6 +198,7 @@ class RemoteServiceError(NovaLiteError):
 
     template = "{service} failed: {reason}"
     http_status = 503
+    is_temporary = True
 
 
 class RpcTimeout(RemoteServiceError):
@@ -209,6 +212,7 @@ class RemoteConflict(RemoteServiceError):
 
     template = "{service} refused: {reason}"
     http_status = 409
+    is_temporary = False
 
 
 # Scheduling and building
@@ -262,6 +266,7 @@ class HypervisorUnavailable(NovaLiteError):
 
     template = "Connection to the hypervisor is broken on host {host}: {reason}"
     http_status = 503
+    is_temporary = True
     is_for_users = False
 
 
@@ -329,6 +334,7 @@ class CephUnavailable(CephError):
     """The cluster cannot be reached, or does not answer in time."""
 
     template = "The Ceph cluster of {conf_path} cannot be used: {reason}"
+    is_temporary = True
     http_status = 503
 
 

@@ -14,10 +14,13 @@ the others still run, unless it is a vital one; the original error is never repl
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import logging
 import types
 import typing
+
+from nova_lite import exceptions
 
 P = typing.ParamSpec("P")
 
@@ -31,16 +34,35 @@ class _Step:
     is_vital: bool
 
 
+@contextlib.contextmanager
+def going_on(what: str) -> collections.abc.Iterator[None]:
+    """What is refused for good in the body is left behind, with a line in the log:
+    repeating it would keep for ever what can be undone.
+
+    :raises nova_lite.exceptions.NovaLiteError: somebody is away: it can be repeated.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, exceptions.NovaLiteError) and error.is_temporary:
+            raise
+        LOG.warning("%s: left behind: %s", what, error, exc_info=error)
+
+
 class Reverter:
     """A stack of named undo steps.
 
     :ivar failures: a line for each undo step that failed, or was left out because of a
         vital one: what it was to undo is still there, and somebody else's to see to.
+    :ivar errors: what the steps that failed have raised.
+    :ivar is_blocked: a vital step has failed.
     """
 
     def __init__(self, purpose: str) -> None:
         self.purpose = purpose
         self.failures: list[str] = []
+        self.errors: list[Exception] = []
+        self.is_blocked = False
         self._steps: list[_Step] = []
 
     def add(
@@ -80,7 +102,9 @@ class Reverter:
             except Exception as error:
                 LOG.exception("Undo of '%s' failed at '%s'", self.purpose, step.name)
                 self.failures.append(f"undo '{step.name}' failed: {type(error).__name__}")
+                self.errors.append(error)
                 if step.is_vital:
+                    self.is_blocked = True
                     self.failures += [
                         f"not undone: '{older.name}'" for older in reversed(self._steps)
                     ]

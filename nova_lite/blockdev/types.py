@@ -70,9 +70,6 @@ class Task(typing.Protocol):
     def save_device(self, device: objects.BlockDeviceMapping) -> None:
         """Persist a mapping that has changed."""
 
-    def require_ours(self) -> None:
-        """Raise OperationSuperseded if going on is in vain."""
-
 
 class BlockDevice:
     """What all kinds share: the mapping they were made of."""
@@ -370,13 +367,8 @@ class NewVolume(VolumeDisk):
         else:
             volume = client.get_volume(task.ctxt, bdm.volume_id)
         patience = creation.Patience.of(conf)
-        creation.wait_until_available(
-            task.ctxt,
-            client,
-            volume,
-            patience=patience,
-            on_progress=lambda *_: task.require_ours(),
-        )
+        # Also when the server was deleted meanwhile: before, it cannot be deleted.
+        creation.wait_until_available(task.ctxt, client, volume, patience=patience)
 
     def discard(self, ctxt: context.RequestContext) -> None:
         """Delete the volume: no guest ever used it."""

@@ -15,6 +15,7 @@ from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import locks
 from nova_lite import objects
+from nova_lite import revert
 from nova_lite import states
 from nova_lite import transitions
 from nova_lite.blockdev import types
@@ -155,6 +156,7 @@ class Recovery:
                 resumed = self._recover(ctxt, item)
                 if item.entry is not None:
                     item.entry.remove()
+                self._host.tasks.admin_passwords.pop(operation.id, None)
         except exceptions.NovaLiteError as error:
             LOG.warning(
                 "Recovery of %s of %s is tried again later: %s",
@@ -216,12 +218,24 @@ class Recovery:
         elif item.operation.action == transitions.ATTACH_VOLUME.action:
             self._undo_attach(ctxt, item)
         else:
-            outcome = image_undo.roll_back(self._host, ctxt, item.operation)
-            if not outcome.succeeded:
-                outcome = item.outcome or outcome
-            conductor = self._host.conductor
-            compute_task.insist(conductor.finish_operation, ctxt, item.operation, outcome)
+            self._end_image(ctxt, item)
         return None
+
+    def _end_image(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
+        """An image that Glance does not delete (its owner protects it) is no reason to
+        keep the server's task."""
+        try:
+            outcome = image_undo.roll_back(self._host, ctxt, item.operation)
+        except exceptions.NovaLiteError as error:
+            if error.is_temporary:
+                raise
+            image_id = item.operation.arguments["image_id"]
+            outcome = objects.Outcome(
+                succeeded=False, message=f"Image {image_id} is left behind: {error.message}"
+            )
+        if not outcome.succeeded:
+            outcome = item.outcome or outcome
+        compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
 
     def _tell(
         self,
@@ -232,7 +246,12 @@ class Recovery:
         conductor = self._host.conductor
         if item.reschedule:
             conductor.build_instances(
-                ctxt, item.instance, item.operation, outcome, same_host=False
+                ctxt,
+                item.instance,
+                item.operation,
+                outcome,
+                same_host=False,
+                admin_password=self._host.tasks.admin_passwords.get(item.operation.id),
             )
         else:
             conductor.finish_operation(ctxt, item.operation, outcome)
@@ -254,36 +273,39 @@ class Recovery:
         self._tell(ctxt, item, outcome)
 
     def _undo_build(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
-        """Nothing of the build stays on this host; its volumes stay reserved."""
+        """Nothing of the build stays on this host, above all no guest; its volumes stay
+        reserved."""
         driver, instance_uuid = self._host.driver, item.instance.uuid
         driver.guests.destroy(instance_uuid)
-        driver.disks.remove(instance_uuid)
+        with revert.going_on(f"disks of {instance_uuid}"):
+            driver.disks.remove(instance_uuid)
         self._host.resources.release(instance_uuid)
         for device in item.devices:
             if device.is_volume and device.volume_id and device.phase is not None:
                 save = functools.partial(
                     self._host.conductor.save_block_device, ctxt, item.operation
                 )
-                types.volume_of(device, self._host).hold(
-                    ctxt, instance_uuid, functools.partial(compute_task.insist, save)
-                )
+                with revert.going_on(f"reservation of volume {device.volume_id}"):
+                    types.volume_of(device, self._host).hold(
+                        ctxt, instance_uuid, functools.partial(compute_task.insist, save)
+                    )
                 item.save(device)
-        removal.release_strays(ctxt, self._host.cinder, instance_uuid, item.devices)
+        with revert.going_on(f"attachments of {instance_uuid}"):
+            removal.release_strays(ctxt, self._host.cinder, instance_uuid, item.devices)
 
     def _undo_attach(self, ctxt: context.RequestContext, item: writeahead.Unfinished) -> None:
         (device,) = item.devices
-        outcome = objects.Outcome(
+        outcome = item.outcome or objects.Outcome(
             succeeded=False, message=f"The volume was not attached: {RESTARTED}"
         )
-        try:
+        with revert.going_on(f"volume {device.volume_id} of {device.instance_uuid}"):
             with contextlib.suppress(exceptions.GuestNotFound):
                 self._host.driver.volumes.unplug(item.instance.uuid, device.volume_id)
-        except exceptions.DeviceDetachRefused:
-            attach_volume.keep_half_attached(device)
-            outcome.changed_devices = [device]
-        else:
             removal.release(ctxt, self._host.cinder, device, self._host.driver.volumes, keep=True)
             outcome.removed_devices = [device.uuid]
+        if not outcome.removed_devices:
+            attach_volume.keep_half_attached(device)
+            outcome.changed_devices = [device]
         compute_task.insist(self._host.conductor.finish_operation, ctxt, item.operation, outcome)
 
     def _end_swap(

@@ -45,6 +45,7 @@ class InstanceTask:
     :ivar undo: the undo steps of what was done so far.
     :ivar facts: columns of the server to be written at the end.
     :ivar removed_devices: uuids of devices to be forgotten at the end.
+    :ivar is_left: the next sweep goes on with it.
     :ivar superseded: somebody else (a delete) has taken the server: what is in
         Cinder for it is theirs now.
     :ivar admin_password: of a server to be built; in memory only, never logged.
@@ -75,7 +76,7 @@ class InstanceTask:
         self._changed: dict[str, objects.BlockDeviceMapping] = {}
         self._steps: list[objects.Step] = list(operation.steps)
         self._task_state: str | None = None
-        self._is_left = False
+        self.is_left = False
         self.superseded = False
         self._entry = entry
         self._conductor = conductor
@@ -112,8 +113,12 @@ class InstanceTask:
 
     @property
     def is_half_undone(self) -> bool:
-        """Whether an undo step has failed."""
-        return bool(self.undo.failures)
+        """Whether something is left to be undone later: it must not be left at all, or
+        who was away may be there then. What is refused for good is not tried again."""
+        return self.undo.is_blocked or any(
+            isinstance(error, exceptions.NovaLiteError) and error.is_temporary
+            for error in self.undo.errors
+        )
 
     def require_ours(self) -> None:
         """Called in the middle of long work: stop if it is in vain.
@@ -183,7 +188,7 @@ class InstanceTask:
         self.message = message_for_user(error)
         outcome = self.outcome(succeeded=False, details=details_for_admin(error))
         self._entry.outcome(outcome, reschedule=reschedule, is_half_undone=True)
-        self._is_left = True
+        self.is_left = True
         LOG.warning(
             "%s of %s is left to the next sweep: %s",
             self.operation.action,
@@ -217,7 +222,7 @@ class InstanceTask:
 
     def end_log(self) -> None:
         """What the conductor knows, the log of this host need not."""
-        if self._is_left:
+        if self.is_left:
             self._entry.close()
         else:
             self._entry.remove()
@@ -244,6 +249,8 @@ class Tasks:
         self._locks = instance_locks
         self.active: set[str] = set()
         """Ids of the operations that run, or wait for their lock, now."""
+        self.admin_passwords: dict[str, str] = {}
+        """Of builds that are left to the sweep, by operation; in memory only."""
 
     @contextlib.contextmanager
     def begin(
@@ -321,6 +328,8 @@ class Tasks:
                 error.add_note(line)
             with contextlib.suppress(exceptions.OperationSuperseded):
                 task.end_badly(error)
+            if task.is_left and task.admin_password is not None:
+                self.admin_passwords[task.operation.id] = task.admin_password
             task.end_log()
             raise
         else:

@@ -402,7 +402,10 @@ class Builder:
             instance,
             operation,
             error.message,
-            "\n".join(f"{failure['host']}: {failure['details']}" for failure in failures),
+            "\n".join(
+                f"{failure['host']}: {failure.get('details') or failure['reason']}"
+                for failure in failures
+            ),
             host=None,
             node=None,
         )

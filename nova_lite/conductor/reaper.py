@@ -36,6 +36,9 @@ from nova_lite.volume import removal
 LOG = logging.getLogger(__name__)
 
 MAX_RESENDS = 3
+PATIENCE_WITH_WITHDRAWN = datetime.timedelta(hours=1)
+"""How long a server that its user has deleted before it was built is kept for what Cinder
+does not release: then it goes, as any server does."""
 
 NEVER_COMPLETED = "the request was never completed"
 # For users, who are not told names of hosts.
@@ -136,7 +139,10 @@ class Reaper:
         held = removal.release_reserved(ctxt, self._cinder, devices, keep=True)
         removal.release_strays(ctxt, self._cinder, uuid, devices)
         if held:
-            raise exceptions.RemoteServiceError(service="Cinder", reason="; ".join(held))
+            age = timeutils.utcnow() - silent.request.instance.created_at
+            if age < PATIENCE_WITH_WITHDRAWN:
+                raise exceptions.RemoteServiceError(service="Cinder", reason="; ".join(held))
+            LOG.warning("Left behind of %s: %s", uuid, "; ".join(held))
         self._database.api.transact(build_requests.delete, uuid)
         LOG.info("Forgot the request for %s", uuid)
 

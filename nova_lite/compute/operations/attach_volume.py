@@ -2,6 +2,7 @@
 
 import functools
 
+from nova_lite import exceptions
 from nova_lite import objects
 from nova_lite.blockdev import types
 from nova_lite.compute import host as compute_host
@@ -36,7 +37,11 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
 def _end_badly(
     task: compute_task.InstanceTask, device: objects.BlockDeviceMapping, error: Exception
 ) -> None:
-    if task.is_half_undone:
+    refused = any(isinstance(each, exceptions.DeviceDetachRefused) for each in task.undo.errors)
+    if task.is_half_undone and not refused:
+        task.leave(error)
+        return
+    if task.undo.failures:
         keep_half_attached(device)
         task.save_device(device)
     else:

@@ -16,6 +16,7 @@ from nova_lite import concurrency
 from nova_lite import context
 from nova_lite import exceptions
 from nova_lite import objects
+from nova_lite import revert
 from nova_lite import states
 from nova_lite.blockdev import naming
 from nova_lite.blockdev import types
@@ -60,15 +61,15 @@ def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None
         _settle(host, task, device)
     except exceptions.OperationSuperseded:
         raise
-    except exceptions.RemoteServiceError:
-        # There is no way back, and what the guest writes is on the new volume: the
-        # next sweep goes on, until Cinder has heard of it.
-        task.end_badly = task.leave
-        raise
-    except Exception:
-        # Its user can detach it, and a delete of the server releases both volumes.
-        device.phase = states.DevicePhase.UNPLUGGING.value
-        task.save_device(device)
+    except Exception as error:
+        if isinstance(error, exceptions.NovaLiteError) and error.is_temporary:
+            # There is no way back, and what the guest writes is on the new volume: the
+            # next sweep goes on, until Cinder has heard of it.
+            task.end_badly = task.leave
+        else:
+            # Its user can detach it, and a delete of the server releases both volumes.
+            device.phase = states.DevicePhase.UNPLUGGING.value
+            task.save_device(device)
         raise
 
 
@@ -100,10 +101,14 @@ def roll_back(
     target = swapping.other_of(device) or swapping.stand_in(
         device, arguments["new_volume_id"], arguments.get("new_attachment_id")
     )
-    _release(host, ctxt, device, target)
-    swapping.forget(device)
-    host.cinder.roll_detaching(ctxt, device.volume_id)
-    swapping.tell_failure(ctxt, host.cinder, operation)
+    with revert.going_on(f"new volume {target.volume_id}"):
+        _release(host, ctxt, device, target)
+        # Before, a detach or a delete of the server releases both.
+        swapping.forget(device)
+    with revert.going_on(f"status of volume {device.volume_id}"):
+        host.cinder.roll_detaching(ctxt, device.volume_id)
+    with revert.going_on(f"migration of volume {device.volume_id}"):
+        swapping.tell_failure(ctxt, host.cinder, operation)
 
 
 def _move(
@@ -118,7 +123,8 @@ def _move(
         "end Cinder's migration", swapping.tell_failure, ctxt, host.cinder, task.operation
     )
     task.undo.add("tell Cinder that it stays", host.cinder.roll_detaching, ctxt, device.volume_id)
-    task.undo.add_vital("release the new volume", _give_back, host, task, device, target)
+    task.undo.add("release the new volume", _give_back, host, task, device, target)
+    task.undo.add_vital("see the guest on the old volume", _require_old, host, device, target)
     with task.step("connect_volume"):
         volumes = _Remembered(host, task, device, target)
         way = flow.flow_for(ctxt, device, host.cinder, volumes, keys.VolumeKeys(host.conf))
@@ -235,14 +241,18 @@ def _give_back(
     device: Device,
     target: Device,
 ) -> None:
-    """Undo of connecting the new volume: never while the guest is on it."""
+    """Undo of connecting the new volume."""
+    _release(host, task.ctxt, device, target)
+    swapping.forget(device)
+    task.save_device(device)
+
+
+def _require_old(host: compute_host.ComputeHost, device: Device, target: Device) -> None:
+    """The new volume is never released while the guest is on it."""
     if _is_backed_by(host, device, target):
         raise exceptions.HypervisorError(
             reason=f"the guest is on volume {target.volume_id}, which cannot be released"
         )
-    _release(host, task.ctxt, device, target)
-    swapping.forget(device)
-    task.save_device(device)
 
 
 def _release(

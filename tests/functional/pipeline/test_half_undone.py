@@ -6,8 +6,10 @@ import typing
 
 import pytest
 
+from nova_lite import concurrency
 from nova_lite import exceptions
 from nova_lite.db.models import cell
+from nova_lite.standalone import volume_files
 from nova_lite.virt import naming
 from tests.fixtures import pipeline
 from tests.fixtures import processes
@@ -331,3 +333,163 @@ def test_one_that_breaks_the_reaper_keeps_nobody_waiting(
     one_host.recover()
     assert one_host.settled(other)["status"] == "ACTIVE"
     one_host.check()
+
+
+# What is refused for good is not tried for ever
+
+
+def test_disks_that_cannot_even_be_removed(world: pipeline.World) -> None:
+    """A host whose storage is broken: the next one builds it."""
+    broken: list[str] = []
+
+    def fail(name: str) -> typing.Any:
+        def at_first_host(*_args: object, **_kwargs: object) -> None:
+            if not broken:
+                broken.append(name)
+            if broken == [name]:
+                raise exceptions.HypervisorError(reason="input/output error")
+
+        return at_first_host
+
+    for name, host in world.hosts.items():
+        host.faults.on_call("disks.create", fail(name))
+        host.faults.on_call("disks.remove", fail(name))
+    server_id = world.create(image=world.image())
+    assert world.settled(server_id)["status"] == "ACTIVE", world.journal()
+    assert guests(world) != broken
+
+
+@pytest.mark.parametrize("is_away_first", [False, True])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_reservation_that_vanishes_in_the_middle_of_a_build(
+    world: pipeline.World, is_gone: bool, is_away_first: bool
+) -> None:
+    """Its owner, or an administrator, took it away: the build ends with that reason."""
+    volume = world.volume()
+    struck: list[str] = []
+
+    def strike(name: str) -> typing.Any:
+        def vanish(*_args: object, **_kwargs: object) -> None:
+            if struck:
+                return
+            struck.append(name)
+            for attachment in world.cinder("GET", "/attachments/detail")["attachments"]:
+                world.cinder("DELETE", f"/attachments/{attachment['id']}")
+            if is_gone:
+                world.cinder("DELETE", f"/volumes/{volume}")
+            if is_away_first:
+                world.hosts[name].faults.fail("volumes.disconnect", GONE, times=1)
+
+        return vanish
+
+    for name, host in world.hosts.items():
+        host.faults.on_call("cinder.update_attachment", strike(name))
+    server_id = world.create(pipeline.bootable(volume))
+    world.wait(lambda: struck, "the build to come that far")
+    world.recover()
+    server = world.settled(server_id)
+    assert server["status"] == "ERROR"
+    assert "could not be found" in server["fault"]["message"]
+    world.delete(server_id)
+    world.check([] if is_gone else [volume])
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_image_that_glance_keeps(one_host: pipeline.World, is_restarted: bool) -> None:
+    """Regression: its owner had protected it, and the server kept its task for ever."""
+    host = one_host.hosts["a"]
+    server_id = one_host.boot(image=one_host.image())
+
+    def protect_and_fail(*_args: object, **_kwargs: object) -> None:
+        (image,) = one_host.images_of(server_id)
+        one_host.http.patch(
+            f"{one_host.image_url}/v2/images/{image['id']}",
+            json=[{"op": "replace", "path": "/protected", "value": True}],
+            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+            timeout=10,
+        ).raise_for_status()
+        if is_restarted:
+            host.faults.dead = True
+        raise exceptions.RemoteServiceError(service="Glance", reason="its disk is full")
+
+    host.faults.on_call("glance.upload", protect_and_fail, times=1)
+    one_host.act(server_id, "createImage", {"name": "i"})
+    if is_restarted:
+        host.wait_dead()
+        host.restart()
+    one_host.recover()
+    assert one_host.settled(server_id)["status"] == "ACTIVE"
+    (entry,) = [line for line in one_host.journal() if line[0] == "create_image"]
+    assert entry[1] == "error"
+    one_host.stop(server_id)
+
+
+def test_a_volume_that_is_being_made_when_its_server_is_deleted(
+    one_host: pipeline.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cinder deletes none that it still makes."""
+    is_held = [True]
+    convert = volume_files.VolumeFiles.convert
+
+    def slow(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+        concurrency.wait_until(lambda: not is_held[0], pipeline.TIMEOUT_S)
+        return convert(*args, **kwargs)
+
+    monkeypatch.setattr(volume_files.VolumeFiles, "convert", slow)
+    server_id = one_host.create(pipeline.new_root(one_host.image()))
+
+    def statuses() -> list[str]:
+        volumes = one_host.cinder("GET", "/volumes/detail")["volumes"]
+        return [volume["status"] for volume in volumes]
+
+    one_host.wait(lambda: statuses() == ["downloading"], "the volume to be made")
+    one_host.nova("DELETE", f"/servers/{server_id}")
+    is_held[0] = False
+    one_host.wait(lambda: one_host.server(server_id) is None, "the delete")
+    one_host.recover()
+    one_host.check()
+
+
+def test_a_hypervisor_that_is_away_for_a_moment(one_host: pipeline.World) -> None:
+    """The volume of an attach that failed is given back when it is there again."""
+    host = one_host.hosts["a"]
+    server_id, volume = one_host.boot(image=one_host.image()), one_host.volume()
+    host.faults.fail("volumes.plug", GONE)
+    host.faults.fail("volumes.unplug", GONE)
+    one_host.attach(server_id, volume)
+    one_host.wait(lambda: "volumes.unplug" in host.faults.calls, "the undo")
+    left(one_host)
+    come_back(one_host)
+    one_host.recover()
+    assert one_host.device(server_id, volume) is None
+    one_host.check([volume])
+
+
+def test_the_password_is_that_of_the_answer(world: pipeline.World) -> None:
+    """Also in an attempt that comes after a sweep."""
+    volume = world.volume()
+    sent: list[object] = []
+    struck: list[str] = []
+
+    def spoil(name: str) -> typing.Any:
+        def fail(*_args: object, **_kwargs: object) -> None:
+            if not struck:
+                struck.append(name)
+                world.hosts[name].faults.fail("cinder.create_attachment", CINDER_AWAY, times=1)
+                raise exceptions.HypervisorError(reason="no")
+
+        return fail
+
+    def remember(*_args: object, admin_password: object = None, **_kwargs: object) -> None:
+        sent.append(admin_password)
+
+    world.conductor.faults.on_call("compute.build_and_run_instance", remember)
+    for name, host in world.hosts.items():
+        host.faults.on_call("guests.spawn", spoil(name))
+    server_id = world.create(pipeline.bootable(volume), adminPass="s3cret", config_drive=True)
+    world.wait(lambda: struck, "the first attempt")
+    world.recover()
+    assert world.settled(server_id)["status"] == "ACTIVE"
+    assert sent == ["s3cret", "s3cret"]
+    for host in world.hosts.values():
+        assert not host.service._tasks.admin_passwords

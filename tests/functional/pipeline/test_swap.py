@@ -187,6 +187,29 @@ def test_the_new_volume_is_not_given_back_while_it_is_copied_to(
     one_host.check([volume])
 
 
+NOT_THIS = exceptions.RemoteConflict(service="Cinder", reason="the attachment is in use")
+
+
+@pytest.mark.parametrize("swap", [None, REFUSAL], ids=["after", "before"])
+def test_what_cinder_refuses_for_good_ends_the_swap(
+    one_host: pipeline.World, server: str, volume: str, swap: Exception | None
+) -> None:
+    """After the turn or before it: the volume can be detached, and nothing is left."""
+    faults = one_host.hosts["a"].faults
+    if swap is not None:
+        faults.fail("volumes.swap", swap)
+    faults.fail("cinder.delete_attachment", NOT_THIS)
+    one_host.migrate(volume)
+    one_host.recover()
+    (entry,) = [line for line in one_host.journal() if line[0] == "swap_volume"]
+    assert entry[1] == "error"
+    faults.clear()
+    one_host.delete(server)
+    one_host.recover()
+    attachments = one_host.cinder("GET", "/attachments/detail?all_tenants=1")["attachments"]
+    assert attachments == []
+
+
 def test_a_delete_does_not_wait_for_the_copy(
     one_host: pipeline.World, server: str, volume: str
 ) -> None:

@@ -45,9 +45,6 @@ class Task:
         self.steps.append(name)
         yield
 
-    def require_ours(self) -> None:
-        pass
-
     def save_device(self, device: objects.BlockDeviceMapping) -> None:
         self.saved.append(device.phase)
 
