@@ -47,7 +47,12 @@ MAX_SLOW_CALLS = 48
 large image, and a file system whose server is gone never answers: guests must still be
 started, stopped and asked."""
 
+MAX_LONG_CALLS = 32
+"""How many of those may be of the kind that takes minutes: a guest's start needs short
+ones."""
+
 _room_for_slow_calls = Semaphore(MAX_SLOW_CALLS)
+_room_for_long_calls = Semaphore(MAX_LONG_CALLS)
 _get_ident = eventlet.patcher.original("threading").get_ident
 _green_ident: int | None = None
 """The thread that the green ones share; None in a process without them."""
@@ -111,6 +116,17 @@ def in_native_thread(
         return function(*args, **kwargs)
     with _room_for_slow_calls:
         return typing.cast(R, eventlet.tpool.execute(function, *args, **kwargs))
+
+
+@contextlib.contextmanager
+def long_call() -> collections.abc.Iterator[None]:
+    """Around an :func:`in_native_thread` that may take minutes: wait while
+    :data:`MAX_LONG_CALLS` of them run."""
+    if _get_ident() != _green_ident:
+        yield
+        return
+    with _room_for_long_calls:
+        yield
 
 
 def in_kept_native_thread(

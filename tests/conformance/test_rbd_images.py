@@ -165,7 +165,7 @@ def test_a_raw_image_elsewhere_is_imported_once(rbd_lab, glance):
     ("changed", "why"),
     [
         ({"fsid": str(uuid.UUID(int=1))}, "another Ceph cluster"),
-        ({"pool": "vms"}, "pool vms is not one of"),
+        ({"pool": "vms"}, "its pool is not one of"),
         ({"image": str(uuid.UUID(int=2))}, "of another image"),
         ({"name": "missing"}, "cannot be read with this host's key"),
     ],

@@ -41,6 +41,31 @@ def test_what_is_mounted_is_known_from_one_that_comes_after_it(tmp_path):
     assert mounts.of(pathlib.Path("/sys")) != before
 
 
+def test_another_kind_with_the_same_numbers(tmp_path):
+    before = mounts.of(pathlib.Path("/srv/mnt"))
+    other = TABLE.replace("0:52 / /srv/mnt rw - tmpfs tmpfs", "0:52 / /srv/mnt rw - ramfs ramfs")
+    (tmp_path / "mountinfo").write_text(other)
+    assert mounts.of(pathlib.Path("/srv/mnt")) != before
+
+
+def test_one_over_another_hides_it(tmp_path):
+    row = "61 53 0:60 / /srv/mnt rw - ramfs ramfs rw\n"
+    (tmp_path / "mountinfo").write_text(TABLE + row)
+    assert mounts.of(pathlib.Path("/srv/mnt/x")).device == "0:60"
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Anybody may mount something at any name."""
+    rows = [
+        f"{number} 22 0:{number} / ".encode() + name + b" rw - fuse fuse rw\n"
+        for number, name in enumerate([b"/home/caf\xe9", "/home/a\u2028b\x85".encode()], 70)
+    ]
+    (tmp_path / "mountinfo").write_bytes(TABLE.encode() + b"".join(rows))
+    assert mounts.of(pathlib.Path("/sys")).path == pathlib.Path("/sys")
+    assert mounts.is_mount_point(pathlib.Path("/home/caf\udce9"))
+    assert mounts.is_mount_point(pathlib.Path("/home/a\u2028b\x85"))
+
+
 def test_mount_points():
     assert mounts.is_mount_point(pathlib.Path("/srv/mnt/share one"))
     assert not mounts.is_mount_point(pathlib.Path("/srv"))

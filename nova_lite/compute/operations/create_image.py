@@ -2,12 +2,17 @@
 
 import logging
 
+from nova_lite import concurrency
 from nova_lite import exceptions
+from nova_lite import objects
 from nova_lite import states
 from nova_lite.compute import host as compute_host
 from nova_lite.compute import task as compute_task
 
 LOG = logging.getLogger(__name__)
+
+LOOKS = 5
+LOOK_PAUSE_S = 1.0
 
 
 def run(host: compute_host.ComputeHost, task: compute_task.InstanceTask) -> None:
@@ -99,12 +104,32 @@ def _add_location(
 def _is_at(
     host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str, location: str
 ) -> bool:
-    """Whether the image has its data, at that location."""
-    if host.glance.get_image(task.ctxt, image_id).status != "active":
+    """Whether the image has its data, at that location.
+
+    :raises nova_lite.exceptions.RemoteServiceError: nobody knows.
+    """
+    if _look_at(host, task, image_id).status != "active":
         return False
-    urls = host.glance.rbd_urls(image_id)
+    try:
+        urls = host.glance.rbd_urls(image_id)
+    except exceptions.NovaLiteError as error:
+        LOG.info("Glance does not say where image %s is: %s", image_id, error.message)
+        urls = []
     # One that hides locations can have it only from us: the image was made for this.
     return not urls or location in urls
+
+
+def _look_at(
+    host: compute_host.ComputeHost, task: compute_task.InstanceTask, image_id: str
+) -> objects.ImageMeta:
+    """What is decided by this cannot be mended: ask until Glance answers, within reason."""
+    for _ in range(LOOKS - 1):
+        try:
+            return host.glance.get_image(task.ctxt, image_id)
+        except exceptions.RemoteServiceError as error:
+            LOG.warning("%s; asking again for image %s", error.message, image_id)
+        concurrency.sleep(LOOK_PAUSE_S)
+    return host.glance.get_image(task.ctxt, image_id)
 
 
 def _withdraw(

@@ -107,7 +107,8 @@ class Pool:
 
         An image without a parent is success. Takes as long as the copy.
         """
-        self._change(image, _flatten)
+        with concurrency.long_call():
+            self._change(image, _flatten)
 
     def flatten_by_id(self, image: str, image_id: str) -> None:
         """The same for an image that may be in the trash, where no name opens it.
@@ -119,7 +120,8 @@ class Pool:
             with rbd.Image(self._ioctx, image_id=image_id) as opened:
                 _flatten(opened)
 
-        self._call(image, run)
+        with concurrency.long_call():
+            self._call(image, run)
 
     def remove(self, image: str, *, attempts: int = 1, interval_s: float = 0.0) -> None:
         """Remove an image and its snapshots. Gone is success, half gone is finished.
@@ -133,7 +135,8 @@ class Pool:
         """
         for attempt in range(1, attempts + 1):
             try:
-                self._call(image, lambda rbd: self._remove(rbd, image))
+                with concurrency.long_call():
+                    self._call(image, lambda rbd: self._remove(rbd, image))
                 return
             except exceptions.RbdImageNotFound:
                 return

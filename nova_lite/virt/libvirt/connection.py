@@ -64,8 +64,12 @@ class EventLoop:
     def _dispatch(self, bell: concurrency.Bell) -> None:
         while True:
             bell.wait()
-            for arrived in list(self._served):
-                arrived.dispatch()
+            try:
+                for arrived in list(self._served):
+                    arrived.dispatch()
+            except Exception:
+                # The next event rings again.
+                LOG.exception("An event of libvirt could not be handled")
 
 
 _event_loop = EventLoop()

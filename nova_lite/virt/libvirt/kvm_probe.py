@@ -8,9 +8,10 @@ counts to a hundred million, and makes QEMU exit with a code of its choice.
 Real hardware (and TCG) need a fraction of a second for it.
 
 A host can also be so busy that the program is not done in time. So where KVM
-was not, emulation is tried too: if that is done within the same limit, KVM does
-not work here, and this is remembered until the host boots again. If it is not,
-or if QEMU could not be started at all, nothing is known, and nothing remembered.
+was not, emulation is tried too: if that is done within the same limit, and KVM is
+not once more, KVM does not work here, and this is remembered until the host boots
+again. If emulation is not, or if QEMU could not be started at all, nothing is known,
+and nothing remembered.
 """
 
 import enum
@@ -134,11 +135,14 @@ class KvmProbe:
         if not _DEVICE.exists():
             return "qemu"
         result = self._run("kvm")
+        if result is Result.HUNG and self._run("tcg") is Result.RAN:
+            # The first to run has QEMU read from the disk, and loses by that alone.
+            result = self._run("kvm")
+            if result is Result.HUNG:
+                LOG.warning("KVM does not work here: a guest hangs on it that emulation runs")
+                return self._remember("qemu")
         if result is Result.RAN:
             return self._remember("kvm")
-        if result is Result.HUNG and self._run("tcg") is Result.RAN:
-            LOG.warning("KVM does not work here: a guest hangs on it that emulation runs")
-            return self._remember("qemu")
         LOG.warning(
             "Whether KVM works here is not known; guests are emulated until the compute service "
             "is started again%s",

@@ -2,12 +2,15 @@
 their volumes are being reserved and after that. No reservation is left (I3, I10)."""
 
 import collections.abc
+import datetime
 import pathlib
 import typing
 
 import pytest
 import requests
 
+from nova_lite import exceptions
+from nova_lite.conductor import reaper
 from nova_lite.volume import cinder
 from tests.fixtures import pipeline
 
@@ -193,3 +196,22 @@ def test_a_reservation_without_attachments_that_cannot_be_undone(
     assert old_world.volume_status(volume_id) == "attaching"
     old_world.recover()
     old_world.check([volume_id])
+
+
+def test_a_server_that_cinder_does_not_let_go(
+    world: pipeline.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried for an hour; then its user is rid of it, and the log says what is left."""
+    server_id = only_asked_for(world, world.volume())
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise exceptions.Forbidden("the policy does not allow it")
+
+    monkeypatch.setattr(cinder.CinderClient, "delete_attachment", refuse)
+    world.nova("DELETE", f"/servers/{server_id}")
+    world.conductor.start()
+    world.time_passes()
+    assert world.server(server_id) is not None
+    monkeypatch.setattr(reaper, "PATIENCE_WITH_WITHDRAWN", datetime.timedelta(0))
+    world.time_passes()
+    assert world.server(server_id) is None

@@ -53,6 +53,11 @@ class Glance:
         return objects.ImageMeta(id=image_id, status=self.status)
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(create_image, "LOOK_PAUSE_S", 0)
+
+
 @pytest.fixture(name="images")
 def fixture_images() -> Glance:
     return Glance()
@@ -146,6 +151,36 @@ def test_an_answer_that_is_lost(
     snapshots.make_independent.assert_not_called()
     host.glance.upload.assert_not_called()
     host.glance.delete_image.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    "error", [exceptions.Forbidden("no"), exceptions.ImageNotFound(image_id=IMAGE), FAILED]
+)
+def test_a_glance_that_does_not_say_where_it_is(
+    host: typing.Any,
+    task: typing.Any,
+    images: Glance,
+    snapshots: typing.Any,
+    error: exceptions.NovaLiteError,
+) -> None:
+    """Regression: that was taken for its answer to the location."""
+    images.ends(FAILED, done=True)
+    host.glance.rbd_urls.side_effect = error
+    run(host, task)
+    snapshots.unpublish.assert_not_called()
+    host.glance.delete_image.assert_not_called()
+
+
+def test_a_look_that_fails_once(
+    host: typing.Any, task: typing.Any, images: Glance, snapshots: typing.Any
+) -> None:
+    """Regression: the whole disk was copied, and then there was no image all the same."""
+    images.ends(REFUSED)
+    looks = [FAILED, objects.ImageMeta(id=IMAGE, status="queued")]
+    host.glance.get_image.side_effect = looks
+    run(host, task)
+    snapshots.make_independent.assert_not_called()
+    assert host.glance.upload.called
 
 
 def test_one_that_is_done_late(

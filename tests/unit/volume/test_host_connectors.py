@@ -45,7 +45,9 @@ def fixture_mounted(monkeypatch: pytest.MonkeyPatch) -> list[pathlib.Path]:
     """Where something is mounted, by the kernel's table."""
     paths: list[pathlib.Path] = []
     monkeypatch.setattr(
-        mounts, "table", lambda: [mounts.Mount("7", "0:7", each) for each in paths]
+        mounts,
+        "table",
+        lambda: [mounts.Mount("7", "0:7", each, "nfs4 server:/ rw") for each in paths],
     )
     return paths
 

@@ -15,6 +15,7 @@ import typing
 
 from nova_lite import concurrency
 from nova_lite import exceptions
+from nova_lite.virt import interface
 from nova_lite.virt.libvirt import guest
 from nova_lite.virt.libvirt import xml
 
@@ -54,8 +55,11 @@ def move(
         found.start_copy(disk.target, destination)
     copy = _Copy(look_up, disk, destination)
     try:
-        while not _patiently(lambda: copy.advance(is_wanted)):
+        while not _patiently(lambda: copy.advance(is_wanted), is_wanted):
             concurrency.sleep(LOOK_INTERVAL_S)
+    except exceptions.HypervisorUnavailable:
+        # Nobody could be asked for long enough.
+        raise
     except Exception:
         _give_up(look_up, disk)
         raise
@@ -127,15 +131,19 @@ def _give_up(look_up: LookUp, disk: xml.Disk) -> None:
         LOG.exception("The copy of %s of volume %s could not be ended", disk.target, disk.serial)
 
 
-def _patiently(step: collections.abc.Callable[[], R]) -> R:
-    """Repeat ``step`` while libvirtd is away, within :data:`RECONNECT_GRACE_S`."""
+def _patiently(
+    step: collections.abc.Callable[[], R],
+    is_wanted: collections.abc.Callable[[], bool] = interface.wanted,
+) -> R:
+    """Repeat ``step`` while libvirtd is away and it is wanted, within
+    :data:`RECONNECT_GRACE_S`."""
     end = time.monotonic() + RECONNECT_GRACE_S
     is_told = False
     while True:
         try:
             return step()
         except exceptions.HypervisorUnavailable as error:
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or not is_wanted():
                 raise
             if not is_told:
                 LOG.warning("%s; QEMU's copy goes on, looking for it again", error.message)

@@ -50,11 +50,19 @@ def main():
         with ended:
             pass
 
+    def take_long():
+        with concurrency.long_call():
+            concurrency.in_native_thread(wait_for_the_end)
+
     with ended:
+        for _ in range(CALLS):
+            concurrency.spawn(take_long)
+        concurrency.sleep(0)
+        told = {"short": within_limit(lambda: concurrency.in_native_thread(lambda: True))}
         for _ in range(CALLS):
             concurrency.spawn(concurrency.in_native_thread, wait_for_the_end)
         concurrency.sleep(0)
-        told = {"answered": within_limit(hypervisor.version) is not None}
+        told["answered"] = within_limit(hypervisor.version) is not None
         told["stopped"] = within_limit(lambda: guest.stop() or True)
         told["changed"] = concurrency.wait_until(lambda: guest.uuid in changed, LONGEST_S)
         with hypervisor.events.watch_removal(guest.uuid, "ua-1") as watch:

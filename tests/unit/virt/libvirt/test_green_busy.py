@@ -13,6 +13,7 @@ def test_slow_calls_of_others_do_not_cut_off_the_hypervisor() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
+        "short": True,
         "answered": True,
         "stopped": True,
         "changed": True,

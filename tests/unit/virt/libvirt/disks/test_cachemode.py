@@ -52,7 +52,7 @@ def test_a_file_system_is_asked_once(conf, file_system, tmp_path, error, own, sh
 
 def test_another_one_in_its_place_is_asked_anew(conf, file_system, tmp_path, monkeypatch):
     assert cachemode.of(conf, tmp_path) == "none"
-    other = mounts.Mount("99", "0:99", tmp_path)
+    other = mounts.Mount("99", "0:99", tmp_path, "ext4 /dev/vda rw")
     monkeypatch.setattr(mounts, "table", lambda: [other])
     file_system.error = errno.EINVAL
     assert cachemode.of(conf, tmp_path) == "writeback"

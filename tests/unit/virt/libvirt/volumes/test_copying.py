@@ -69,6 +69,19 @@ def test_a_copy_that_is_not_wanted_is_ended_over_a_new_connection():
     last.end_copy.assert_called_once_with("vdb", pivot=False)
 
 
+def test_nobody_waits_for_libvirtd_for_what_is_not_wanted():
+    """The sweep ends the copy, when libvirtd is there again."""
+    asked = []
+
+    def is_wanted():
+        asked.append(True)
+        return len(asked) < 3
+
+    with pytest.raises(exceptions.HypervisorUnavailable):
+        move(handle(), dead(), is_wanted=is_wanted)
+    assert len(asked) == 3
+
+
 def test_the_answer_to_the_start_may_be_lost():
     begun, fresh = handle(), handle([WHOLE])
     begun.start_copy.side_effect = GONE
