@@ -87,7 +87,7 @@ class VolumeActions:
 
     def _reserve(self, identity: web.Identity, volume_id: str, arguments: Arguments) -> Answer:
         volume = self._volumes.get(identity, "volume", volume_id)
-        multiple = ("in-use",) if volume["multiattach"] else ()
+        multiple = ("in-use",) if volume_records.is_shareable(volume) else ()
         self._move(identity, volume_id, ("available", *multiple), "attaching")
         return None
 
@@ -128,6 +128,10 @@ class VolumeActions:
         volume = self._volumes.get(identity, "volume", volume_id)
         if not isinstance(arguments.get("connector"), dict):
             raise bad_request("Must specify 'connector'")
+        if volume["status"] == "maintenance":
+            raise bad_request(
+                "Invalid volume: The volume connection cannot be initialized in maintenance mode."
+            )
         info = self._volumes.connection_info(volume, None)
         transport = info.pop("driver_volume_type")
         return {"connection_info": {"driver_volume_type": transport, "data": info}}

@@ -3,7 +3,9 @@
 Its two back ends are names: the files of both are in one directory. What happens to
 records, states and attachments, and what is asked of the compute service, is what
 Cinder's generic migration does: a temporary volume of another id takes the data, and
-in the end the two records change files, so that the volume keeps its id.
+in the end the two records change files, so that the volume keeps its id. A volume
+that no server has is in ``maintenance`` meanwhile, as Cinder's ``lock_volume`` has it:
+what would be written to it during the copy would be lost.
 """
 
 import logging
@@ -53,9 +55,15 @@ class Migration:
             if volume.setdefault("host", volume_records.HOSTS[0]) == host:
                 raise bad_request("Destination host must be different than the current host.")
             volume["migration_status"] = "migrating"
+            uses.extend(self._volumes.live_attachments_of(volume_id))
+            if not uses:
+                volume["status"] = "maintenance"
 
+        uses: list[store.Document] = []
         volume = self._volumes.change(identity, volume_id, check)
-        threading.Thread(target=self._move, args=(identity, volume, host), daemon=True).start()
+        threading.Thread(
+            target=self._move, args=(identity, volume, host, uses), daemon=True
+        ).start()
 
     def complete(
         self, identity: web.Identity, volume_id: str, arguments: Arguments
@@ -74,18 +82,26 @@ class Migration:
                     f"expected target:{volume_id}."
                 )
             if arguments.get("error"):
-                self._give_up(volume, new)
+                self._give_up(volume)
             else:
                 self._change_places(volume, new)
+        # Not before it is on record that the data are elsewhere.
+        self._volumes.remove("volume", new_id)
         return {"save_volume_id": volume_id}
 
     def _has_snapshots(self, volume_id: str) -> bool:
         snapshots = self._volumes.records.list("snapshot")
         return any(snapshot["volume_id"] == volume_id for snapshot in snapshots)
 
-    def _move(self, identity: web.Identity, volume: store.Document, host: str) -> None:
+    def _move(
+        self,
+        identity: web.Identity,
+        volume: store.Document,
+        host: str,
+        uses: list[store.Document],
+    ) -> None:
         """In a thread: make the temporary volume, and have the data copied there by
-        whoever can."""
+        whoever can. Only if nobody uses the volume is it we."""
         new = self._volumes.new_volume(identity, volume, volume["size"]) | {
             "project_id": volume["project_id"],
             "host": host,
@@ -96,7 +112,6 @@ class Migration:
         self._volumes.save("volume", new)
         files = self._volumes.files
         path = self._volumes.path("volume", new["id"])
-        uses = self._volumes.live_attachments_of(volume["id"])
         accepted = False
         try:
             if uses:
@@ -117,13 +132,13 @@ class Migration:
             with self._volumes.records.transaction():
                 now = self._volumes.records.get("volume", volume["id"])
                 if now is not None and volume_records.is_migrating(now):
-                    self._give_up(now, new)
+                    self._give_up(now)
+            self._volumes.remove("volume", new["id"])
 
-    def _give_up(self, volume: store.Document, new: store.Document) -> None:
+    def _give_up(self, volume: store.Document) -> None:
         volume["migration_status"] = "error"
         volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
         self._volumes.save("volume", volume)
-        self._volumes.remove("volume", new["id"])
 
     def _change_places(self, volume: store.Document, new: store.Document) -> None:
         for key in ("host", "size"):
@@ -138,7 +153,6 @@ class Migration:
         volume["migration_status"] = "success"
         self._volumes.save("volume", volume)
         self._volumes.save("volume", new)
-        self._volumes.remove("volume", new["id"])
 
 
 def _need_admin(identity: web.Identity) -> None:

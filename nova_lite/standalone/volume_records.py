@@ -239,7 +239,7 @@ class VolumeStore:
             others = self.attachments_of(volume_id)
             fitting = (
                 volume["status"] in ("available", "downloading")
-                or (volume["multiattach"] and volume["status"] == "in-use")
+                or (is_shareable(volume) and volume["status"] == "in-use")
                 or (
                     volume["status"] in ("in-use", "reserved")
                     and any(a["instance"] == instance_uuid for a in others)
@@ -310,7 +310,7 @@ class VolumeStore:
         with self.records.transaction():
             attachment = self.get(identity, "attachment", attachment_id)
             volume = self.get(identity, "volume", attachment["volume_id"])
-            if volume["status"].startswith("error"):
+            if volume["status"].startswith("error") or volume["status"] == "maintenance":
                 raise falcon.HTTPConflict(
                     description=f"Volume {volume['id']} is in status {volume['status']}"
                 )
@@ -354,7 +354,7 @@ class VolumeStore:
         self.records.delete("attachment", attachment["id"])
         left = self.attachments_of(attachment["volume_id"])
         volume = self.records.get("volume", attachment["volume_id"])
-        if volume is not None:
+        if volume is not None and volume["status"] != "maintenance":
             volume["status"] = status_with(left)
             self.save("volume", volume)
         return left
@@ -377,6 +377,12 @@ def status_with(attachments: list[store.Document]) -> str:
 def is_migrating(volume: store.Document) -> bool:
     """Whether a volume is on its way to the other back end."""
     return volume.get("migration_status") not in (None, "success", "error")
+
+
+def is_shareable(volume: store.Document) -> bool:
+    """Whether a volume may get another server. One on its way may not: who has it now
+    moves, and the others would be left with what was removed."""
+    return bool(volume["multiattach"]) and not is_migrating(volume)
 
 
 def is_live(attachment: store.Document) -> bool:

@@ -1,7 +1,9 @@
 """The embedded volume service tells the compute service of volumes that grow and
 move, and does with its records what Cinder does (RULES B6, B7)."""
 
+import contextlib
 import pathlib
+import threading
 import typing
 import uuid
 from unittest import mock
@@ -10,7 +12,9 @@ import pytest
 import requests
 
 from nova_lite import concurrency
+from nova_lite import exceptions
 from nova_lite.standalone import compute_calls
+from nova_lite.standalone import volume_files
 from nova_lite.standalone import volume_records
 from nova_lite.volume import creation
 from tests.fixtures import embedded
@@ -29,11 +33,19 @@ class Cloud:
         self.server = str(uuid.uuid4())
         self.volume_id = self.make()
 
-    def make(self) -> str:
+    def make(self, **fields: typing.Any) -> str:
         client, ctxt = self.service.cinder, self.service.ctxt
-        volume = client.create_volume(ctxt, 1, name="", description="")
+        body = {"volume": {"size": 1, **fields}}
+        made = self.service.ask("volume", "POST", "/volumes", json=body).json()["volume"]
+        volume = client.get_volume(ctxt, made["id"])
         creation.wait_until_available(ctxt, client, volume, patience=PATIENCE)
         return volume.id
+
+    def snapshot(self) -> int:
+        return self.service.ask(
+            *("volume", "POST", "/snapshots"),
+            json={"snapshot": {"volume_id": self.volume_id, "force": True}},
+        ).status_code
 
     def attach(self, volume_id: str) -> str:
         client, ctxt = self.service.cinder, self.service.ctxt
@@ -72,6 +84,22 @@ def fixture_cloud(tmp_path: pathlib.Path) -> typing.Iterator[Cloud]:
         embedded.services(str(tmp_path)) as service,
     ):
         yield Cloud(service, compute)
+
+
+@contextlib.contextmanager
+def copying() -> typing.Iterator[None]:
+    """Copies that began in the context do not end before it does."""
+    copy, copied, go_on = volume_files.VolumeFiles.copy, threading.Event(), threading.Event()
+
+    def held(self: volume_files.VolumeFiles, *args: typing.Any, **options: typing.Any) -> None:
+        copy(self, *args, **options)
+        copied.set()
+        assert concurrency.wait_until(go_on.is_set, 20)
+
+    with mock.patch.object(volume_files.VolumeFiles, "copy", held):
+        yield
+        assert concurrency.wait_until(copied.is_set, 10)
+        go_on.set()
 
 
 def test_an_attached_volume_grows_and_its_server_is_told(cloud: Cloud) -> None:
@@ -123,6 +151,63 @@ def test_a_free_volume_moves_by_itself(cloud: Cloud, tmp_path: pathlib.Path) -> 
         assert file.read(4) == b"data"
     cloud.service.cinder.delete_volume(cloud.service.ctxt, cloud.volume_id)
     assert not list((tmp_path / "volumes").iterdir())
+
+
+def test_nobody_touches_a_volume_while_it_is_copied(cloud: Cloud, tmp_path: pathlib.Path) -> None:
+    """Regression: it stayed ``available``, and at the end of the copy the file went from
+    under a guest that was attached meanwhile."""
+    path = tmp_path / "volumes" / f"volume-{cloud.volume_id}"
+    with path.open("r+b") as file:
+        file.write(b"data")
+    reserve = {"os-reserve": {}}
+    with copying():
+        assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+        assert cloud.shown()["status"] == "maintenance"
+        with pytest.raises(exceptions.InvalidVolume):
+            cloud.attach(cloud.volume_id)
+        for body in (
+            reserve,
+            {"os-attach": {"instance_uuid": cloud.server, "mountpoint": "/dev/vdb"}},
+            {"os-initialize_connection": {"connector": CONNECTOR}},
+            {"os-extend": {"new_size": 2}},
+            {"os-migrate_volume": {"host": SECOND}},
+        ):
+            assert cloud.act(body) == 400, body
+        assert cloud.snapshot() == 400
+        with pytest.raises(exceptions.InvalidVolume):
+            cloud.service.cinder.delete_volume(cloud.ctxt, cloud.volume_id)
+    assert concurrency.wait_until(lambda: cloud.shown()["migration_status"] == "success", 10)
+    assert (cloud.shown()["status"], cloud.shown()["size"]) == ("available", 1)
+    (left,) = (tmp_path / "volumes").iterdir()
+    with left.open("rb") as file:
+        assert file.read(4) == b"data"
+    assert cloud.act(reserve) == 202
+
+
+def test_a_copy_that_failed_leaves_the_volume_free(cloud: Cloud, tmp_path: pathlib.Path) -> None:
+    problem = volume_files.Unusable("there is no room")
+    with mock.patch.object(volume_files.VolumeFiles, "copy", autospec=True, side_effect=problem):
+        assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+        assert concurrency.wait_until(lambda: cloud.shown()["migration_status"] == "error", 10)
+    assert cloud.shown()["status"] == "available"
+    assert [path.name for path in (tmp_path / "volumes").iterdir()] == [
+        f"volume-{cloud.volume_id}"
+    ]
+
+
+def test_what_a_server_moves_has_one_size_and_one_server(cloud: Cloud) -> None:
+    """Regression: what a volume has gained since the move began was lost with the old file."""
+    cloud.volume_id = cloud.make(multiattach=True)
+    cloud.attach(cloud.volume_id)
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+    cloud.asked(cloud.compute.swap)
+    assert cloud.shown()["status"] == "in-use"
+    assert cloud.act({"os-extend": {"new_size": 2}}) == 400
+    assert cloud.act({"os-reserve": {}}) == 400
+    assert cloud.snapshot() == 400
+    cloud.server = str(uuid.uuid4())
+    with pytest.raises(exceptions.InvalidVolume):
+        cloud.attach(cloud.volume_id)
 
 
 def test_an_attached_volume_is_moved_by_the_compute_service(cloud: Cloud) -> None:
