@@ -211,7 +211,10 @@ class VolumeActions:
             )
         status = arguments.get("status")
         if status:
-            self._volumes.change(identity, volume_id, lambda volume: volume.update(status=status))
+            # Who knows better than we also knows whether its data are there.
+            self._volumes.change(
+                identity, volume_id, lambda volume: volume.update(status=status, making=None)
+            )
         return None
 
     def _set_image_metadata(

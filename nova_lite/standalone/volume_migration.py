@@ -135,9 +135,12 @@ class Migration:
                     self._give_up(now)
             self._volumes.remove("volume", new["id"])
 
+    def _status_of(self, volume: store.Document) -> str:
+        return volume_records.status_with(volume, self._volumes.attachments_of(volume["id"]))
+
     def _give_up(self, volume: store.Document) -> None:
         volume["migration_status"] = "error"
-        volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
+        volume["status"] = self._status_of(volume)
         self._volumes.save("volume", volume)
 
     def _change_places(self, volume: store.Document, new: store.Document) -> None:
@@ -149,7 +152,7 @@ class Migration:
             attachment["volume_id"] = volume["id"]
             self._volumes.save("attachment", attachment)
         # A detach may have come between, so that what it was before counts no more.
-        volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
+        volume["status"] = self._status_of(volume)
         volume["migration_status"] = "success"
         self._volumes.save("volume", volume)
         self._volumes.save("volume", new)
