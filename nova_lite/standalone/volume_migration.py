@@ -36,6 +36,22 @@ class Migration:
     ) -> None:
         self._volumes = volumes
         self._compute = compute
+        self._forget_interrupted()
+
+    def _forget_interrupted(self) -> None:
+        """Give up what an earlier process was moving, but for what servers move: their
+        guests may be on the new volume, and in the end they say so."""
+        volumes = self._volumes.records.list("volume")
+        begun = {
+            _migration_status(volume)
+            for volume in volumes
+            if _is_target(volume) and self._volumes.attachments_of(volume["id"])
+        }
+        for volume in volumes:
+            if _is_target(volume) and _migration_status(volume) not in begun:
+                self._volumes.remove("volume", volume["id"])
+            elif _migration_status(volume) == "migrating" and _target_of(volume) not in begun:
+                self._give_up(volume)
 
     def migrate(self, identity: web.Identity, volume_id: str, arguments: Arguments) -> None:
         """``os-migrate_volume``: begin to move a volume to ``host``."""
@@ -76,15 +92,16 @@ class Migration:
             new = self._volumes.get(identity, "volume", new_id)
             if not volume_records.is_migrating(volume):
                 raise bad_request("Invalid volume: Source volume not mid-migration.")
-            if new["migration_status"] != f"target:{volume_id}":
+            if new["migration_status"] != _target_of(volume):
                 raise bad_request(
                     f"Invalid volume: Destination has migration_status {new['migration_status']}, "
-                    f"expected target:{volume_id}."
+                    f"expected {_target_of(volume)}."
                 )
             if arguments.get("error"):
                 self._give_up(volume)
             else:
                 self._change_places(volume, new)
+            self._volumes.save("volume", new | {"status": "deleting"})
         # Not before it is on record that the data are elsewhere.
         self._volumes.remove("volume", new_id)
         return {"save_volume_id": volume_id}
@@ -107,7 +124,7 @@ class Migration:
             "host": host,
             "bootable": volume["bootable"],
             "image_metadata": volume["image_metadata"],
-            "migration_status": f"target:{volume['id']}",
+            "migration_status": _target_of(volume),
         }
         self._volumes.save("volume", new)
         files = self._volumes.files
@@ -124,16 +141,30 @@ class Migration:
             files.copy(self._volumes.path("volume", volume["id"]), path, new["size"])
             self._volumes.settle("volume", new["id"], {"status": "available"})
             self.complete(identity, volume["id"], {"new_volume": new["id"]})
-        except (requests.RequestException, volume_files.Unusable, OSError) as problem:
+        except (
+            requests.RequestException,
+            falcon.HTTPError,
+            volume_files.Unusable,
+            OSError,
+        ) as problem:
+            if not accepted:
+                self._abandon(volume["id"], new["id"])
             LOG.warning("Volume %s was not moved to %s: %s", volume["id"], host, problem)
-            if accepted:
-                # A guest may be on the new one by now: it is for that server to say.
+
+    def _abandon(self, volume_id: str, new_id: str) -> None:
+        """Remove the temporary volume, unless a guest may be on it by now: that is for
+        its server to say."""
+        with self._volumes.records.transaction():
+            if self._volumes.attachments_of(new_id):
                 return
-            with self._volumes.records.transaction():
-                now = self._volumes.records.get("volume", volume["id"])
-                if now is not None and volume_records.is_migrating(now):
-                    self._give_up(now)
-            self._volumes.remove("volume", new["id"])
+            volume = self._volumes.records.get("volume", volume_id)
+            # An administrator may have ended it, and the volume.
+            if volume is not None and _migration_status(volume) == "migrating":
+                self._give_up(volume)
+            new = self._volumes.records.get("volume", new_id)
+            if new is not None:
+                self._volumes.save("volume", new | {"status": "deleting"})
+        self._volumes.remove("volume", new_id)
 
     def _status_of(self, volume: store.Document) -> str:
         return volume_records.status_with(volume, self._volumes.attachments_of(volume["id"]))
@@ -155,7 +186,19 @@ class Migration:
         volume["status"] = self._status_of(volume)
         volume["migration_status"] = "success"
         self._volumes.save("volume", volume)
-        self._volumes.save("volume", new)
+
+
+def _migration_status(volume: store.Document) -> str:
+    return str(volume.get("migration_status"))
+
+
+def _target_of(volume: store.Document) -> str:
+    """The migration status of the temporary volume that a volume moves to."""
+    return f"target:{volume['id']}"
+
+
+def _is_target(volume: store.Document) -> bool:
+    return _migration_status(volume).startswith("target:")
 
 
 def _need_admin(identity: web.Identity) -> None:

@@ -3,6 +3,7 @@ move, and does with its records what Cinder does (RULES B6, B7)."""
 
 import contextlib
 import pathlib
+import subprocess
 import threading
 import typing
 import uuid
@@ -15,6 +16,7 @@ from nova_lite import concurrency
 from nova_lite import exceptions
 from nova_lite.standalone import compute_calls
 from nova_lite.standalone import volume_files
+from nova_lite.standalone import volume_migration
 from nova_lite.standalone import volume_records
 from nova_lite.volume import creation
 from tests.fixtures import embedded
@@ -32,6 +34,19 @@ class Cloud:
         self.ctxt = service.ctxt.elevated()
         self.server = str(uuid.uuid4())
         self.volume_id = self.make()
+
+    @contextlib.contextmanager
+    def restarted(self, tmp_path: pathlib.Path) -> typing.Iterator[None]:
+        """The service, as one finds it that starts after this one was killed now."""
+        copy, service = f"{tmp_path}-copy", self.service
+        subprocess.run(
+            ["cp", "-a", "--sparse=always", str(tmp_path), copy], check=True, timeout=60
+        )
+        try:
+            with embedded.services(copy) as self.service:
+                yield
+        finally:
+            self.service = service
 
     def make(self, **fields: typing.Any) -> str:
         client, ctxt = self.service.cinder, self.service.ctxt
@@ -65,6 +80,9 @@ class Cloud:
             timeout=10,
         ).status_code
 
+    def volumes(self) -> list[str]:
+        return [volume.id for volume in self.service.cinder.list_all_volumes(self.ctxt)]
+
     def shown(self, volume_id: str | None = None) -> typing.Any:
         path = f"/v3/volumes/{volume_id or self.volume_id}"
         headers = {"X-Project-Id": "demo"}
@@ -97,9 +115,11 @@ def copying() -> typing.Iterator[None]:
         assert concurrency.wait_until(go_on.is_set, 20)
 
     with mock.patch.object(volume_files.VolumeFiles, "copy", held):
-        yield
-        assert concurrency.wait_until(copied.is_set, 10)
-        go_on.set()
+        try:
+            yield
+            assert concurrency.wait_until(copied.is_set, 10)
+        finally:
+            go_on.set()
 
 
 def test_an_attached_volume_grows_and_its_server_is_told(cloud: Cloud) -> None:
@@ -246,6 +266,88 @@ def test_a_compute_service_that_refuses_ends_the_move(cloud: Cloud) -> None:
     cloud.act({"os-migrate_volume": {"host": SECOND}})
     assert concurrency.wait_until(lambda: cloud.shown()["migration_status"] == "error", 10)
     assert cloud.shown()["status"] == "in-use"
+
+
+def test_a_restart_gives_up_a_copy(cloud: Cloud, tmp_path: pathlib.Path) -> None:
+    """Regression: neither of the two volumes could ever be deleted."""
+    with copying():
+        assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+        assert concurrency.wait_until(lambda: len(cloud.volumes()) == 2, 10)
+        with cloud.restarted(tmp_path):
+            assert cloud.volumes() == [cloud.volume_id]
+            shown = cloud.shown()
+            assert (shown["status"], shown["migration_status"]) == ("available", "error")
+            files = pathlib.Path(f"{tmp_path}-copy", "volumes")
+            assert [path.name for path in files.iterdir()] == [f"volume-{cloud.volume_id}"]
+            cloud.service.cinder.delete_volume(cloud.ctxt, cloud.volume_id)
+            assert not list(files.iterdir())
+
+
+def test_a_restart_gives_up_what_no_server_has_begun(cloud: Cloud, tmp_path: pathlib.Path) -> None:
+    cloud.attach(cloud.volume_id)
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+    cloud.asked(cloud.compute.swap)
+    with cloud.restarted(tmp_path):
+        assert cloud.volumes() == [cloud.volume_id]
+        assert cloud.shown()["status"] == "in-use"
+        assert cloud.shown()["migration_status"] == "error"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_restart_keeps_what_a_server_moves(
+    cloud: Cloud, tmp_path: pathlib.Path, turned: bool
+) -> None:
+    """Also when the guest is on the new volume only: there are its data."""
+    client, ctxt = cloud.service.cinder, cloud.ctxt
+    old_attachment = cloud.attach(cloud.volume_id)
+    assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+    _, _, new_id = cloud.asked(cloud.compute.swap)
+    cloud.attach(new_id)
+    if turned:
+        client.delete_attachment(ctxt, old_attachment)
+    with cloud.restarted(tmp_path):
+        client = cloud.service.cinder
+        if not turned:
+            client.delete_attachment(ctxt, old_attachment)
+        client.complete_migration(ctxt, cloud.volume_id, new_id, failed=False)
+        assert cloud.volumes() == [cloud.volume_id]
+        shown = cloud.shown()
+        assert (shown["status"], shown["migration_status"]) == ("in-use", "success")
+        (left,) = pathlib.Path(f"{tmp_path}-copy", "volumes").iterdir()
+        assert left.name == f"volume-{new_id}"
+
+
+def test_an_answer_that_is_lost_ends_no_move(cloud: Cloud) -> None:
+    """Regression: the new volume was removed under the guest that moved there."""
+
+    def begin(volume: typing.Any, server: str, new_id: str) -> None:
+        cloud.attach(new_id)
+        raise requests.Timeout
+
+    cloud.attach(cloud.volume_id)
+    cloud.compute.swap.side_effect = begin
+    with mock.patch.object(volume_migration.LOG, "warning", autospec=True) as warning:
+        assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+        _, _, new_id = cloud.asked(cloud.compute.swap)
+        cloud.asked(warning)
+    cloud.service.cinder.complete_migration(cloud.ctxt, cloud.volume_id, new_id, failed=False)
+    assert cloud.shown()["migration_status"] == "success"
+
+
+def test_an_administrator_ends_a_move(cloud: Cloud, tmp_path: pathlib.Path) -> None:
+    """As in Cinder, where no force deletes what migrates. Regression: it had no effect."""
+    with copying():
+        assert cloud.act({"os-migrate_volume": {"host": SECOND}}) == 202
+        assert cloud.act({"os-force_delete": {}}) == 400
+        for wrong in ({}, {"migration_status": "target:x"}, {"migration_status": 1}):
+            assert cloud.act({"os-reset_status": wrong}) == 400
+        assert cloud.act({"os-reset_status": {"migration_status": "None"}}) == 202
+        assert cloud.shown()["migration_status"] is None
+        assert cloud.shown()["status"] == "maintenance"
+        assert cloud.act({"os-reset_status": {"status": "Available"}}) == 202
+        cloud.service.cinder.delete_volume(cloud.ctxt, cloud.volume_id)
+    assert concurrency.wait_until(lambda: not cloud.volumes(), 10)
+    assert concurrency.wait_until(lambda: not list((tmp_path / "volumes").iterdir()), 10)
 
 
 def test_moves_that_are_refused(cloud: Cloud) -> None:
