@@ -96,6 +96,22 @@ class ImageStore:
         self.records.put("image", image)
         return image
 
+    def change(
+        self,
+        identity: web.Identity,
+        image_id: str,
+        function: collections.abc.Callable[[store.Document], None],
+    ) -> store.Document:
+        """Have ``function`` check and change an image of one's own, all in one transaction.
+
+        :raises falcon.HTTPNotFound: there is none.
+        :raises falcon.HTTPForbidden: this identity may only look.
+        """
+        with self.records.transaction():
+            image = self.get_own(identity, image_id)
+            function(image)
+            return self.save(image)
+
 
 def may_see(identity: web.Identity, image: store.Document) -> bool:
     """Whether an image is public, shared in the community, or one's own."""
@@ -240,25 +256,29 @@ class Image:
         """Change by a JSON patch."""
         if req.content_type != PATCH_TYPE:
             raise falcon.HTTPUnsupportedMediaType(description=f"Send {PATCH_TYPE}")
-        image = self._images.get_own(req.context.identity, image_id)
+        # All of it, before the record is read: others go on while it is on its way.
         try:
             changes = json.loads(req.bounded_stream.read())
         except ValueError:
             raise falcon.HTTPBadRequest(description="Malformed JSON in request body.") from None
         if not isinstance(changes, list):
             raise falcon.HTTPBadRequest(description="Request body must be a JSON array")
-        for change in changes:
-            _apply(image, change)
-        resp.media = _view(self._images.save(image))
+
+        def apply(image: store.Document) -> None:
+            for change in changes:
+                _apply(image, change)
+
+        resp.media = _view(self._images.change(req.context.identity, image_id, apply))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """Remove the record and the file."""
-        image = self._images.get_own(req.context.identity, image_id)
-        if image["protected"]:
-            raise falcon.HTTPForbidden(
-                description=f"Image {image_id} is protected and cannot be deleted."
-            )
-        self._images.records.delete("image", image_id)
+        with self._images.records.transaction():
+            image = self._images.get_own(req.context.identity, image_id)
+            if image["protected"]:
+                raise falcon.HTTPForbidden(
+                    description=f"Image {image_id} is protected and cannot be deleted."
+                )
+            self._images.records.delete("image", image_id)
         if os.path.exists(self._images.path(image_id)):
             os.unlink(self._images.path(image_id))
         resp.status = falcon.HTTP_204
@@ -297,20 +317,24 @@ class ImageTag:
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, image_id: str, tag: str) -> None:
         """Add a tag."""
-        image = self._images.get_own(req.context.identity, image_id)
-        image["tags"] = sorted({*image["tags"], tag})
-        self._images.save(image)
+
+        def add(image: store.Document) -> None:
+            image["tags"] = sorted({*image["tags"], tag})
+
+        self._images.change(req.context.identity, image_id, add)
         resp.status = falcon.HTTP_204
 
     def on_delete(
         self, req: falcon.Request, resp: falcon.Response, image_id: str, tag: str
     ) -> None:
         """Remove a tag."""
-        image = self._images.get_own(req.context.identity, image_id)
-        if tag not in image["tags"]:
-            raise falcon.HTTPNotFound(description=f"Image has no tag {tag}")
-        image["tags"].remove(tag)
-        self._images.save(image)
+
+        def remove(image: store.Document) -> None:
+            if tag not in image["tags"]:
+                raise falcon.HTTPNotFound(description=f"Image has no tag {tag}")
+            image["tags"].remove(tag)
+
+        self._images.change(req.context.identity, image_id, remove)
         resp.status = falcon.HTTP_204
 
 

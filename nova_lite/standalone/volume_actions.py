@@ -13,6 +13,9 @@ from nova_lite.standalone import web
 
 Arguments = dict[str, typing.Any]
 Answer = dict[str, typing.Any] | None
+MIGRATION_STATUSES = frozenset({"none", "starting", "migrating", "completing", "success", "error"})
+"""Those that an administrator may give a volume."""
+
 Action = collections.abc.Callable[[web.Identity, str, Arguments], Answer]
 
 bad_request = volume_records.bad_request
@@ -87,7 +90,7 @@ class VolumeActions:
 
     def _reserve(self, identity: web.Identity, volume_id: str, arguments: Arguments) -> Answer:
         volume = self._volumes.get(identity, "volume", volume_id)
-        multiple = ("in-use",) if volume["multiattach"] else ()
+        multiple = ("in-use",) if volume_records.is_shareable(volume) else ()
         self._move(identity, volume_id, ("available", *multiple), "attaching")
         return None
 
@@ -128,6 +131,10 @@ class VolumeActions:
         volume = self._volumes.get(identity, "volume", volume_id)
         if not isinstance(arguments.get("connector"), dict):
             raise bad_request("Must specify 'connector'")
+        if volume["status"] == "maintenance":
+            raise bad_request(
+                "Invalid volume: The volume connection cannot be initialized in maintenance mode."
+            )
         info = self._volumes.connection_info(volume, None)
         transport = info.pop("driver_volume_type")
         return {"connection_info": {"driver_volume_type": transport, "data": info}}
@@ -205,9 +212,8 @@ class VolumeActions:
                 description="Policy doesn't allow volume_extension:volume_admin_actions:"
                 "reset_status to be performed."
             )
-        status = arguments.get("status")
-        if status:
-            self._volumes.change(identity, volume_id, lambda volume: volume.update(status=status))
+        changes = _reset_changes(arguments)
+        self._volumes.change(identity, volume_id, lambda volume: volume.update(changes))
         return None
 
     def _set_image_metadata(
@@ -236,3 +242,24 @@ class VolumeActions:
             raise falcon.HTTPForbidden(description="Policy doesn't allow it to be performed.")
         self._volumes.begin_delete(identity, volume_id, force=True)
         return None
+
+
+def _reset_changes(arguments: Arguments) -> store.Document:
+    """What ``os-reset_status`` makes of a volume. Its attachments stay as they are.
+
+    :raises falcon.HTTPBadRequest: nothing is to be changed, or to nothing that there is.
+    """
+    known = ("status", "attach_status", "migration_status")
+    wanted = {key: str(arguments[key]).lower() for key in known if arguments.get(key)}
+    if not wanted:
+        raise bad_request(f"Must specify {', '.join(known[:-1])} or {known[-1]}")
+    changes: store.Document = {}
+    if "status" in wanted:
+        # Who knows better than we also knows whether its data are there.
+        changes |= {"status": wanted["status"], "making": None}
+    migration_status = wanted.get("migration_status")
+    if migration_status is not None:
+        if migration_status not in MIGRATION_STATUSES:
+            raise bad_request(f"Volume migration status: {migration_status} is invalid")
+        changes["migration_status"] = None if migration_status == "none" else migration_status
+    return changes

@@ -53,6 +53,9 @@ class Growth:
                     f"Invalid volume: Volume {volume_id} status must be {' or '.join(allowed)} "
                     f"to extend, but current status is: {volume['status']}."
                 )
+            if volume_records.is_migrating(volume):
+                # Cinder takes it, and loses the new size with the old file.
+                raise bad_request(f"Invalid volume: Volume {volume_id} is migrating.")
             if size_gib <= volume["size"]:
                 raise bad_request("Invalid input received: New size must be larger")
             self._grow(volume, size_gib)

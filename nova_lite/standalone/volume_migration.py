@@ -3,7 +3,9 @@
 Its two back ends are names: the files of both are in one directory. What happens to
 records, states and attachments, and what is asked of the compute service, is what
 Cinder's generic migration does: a temporary volume of another id takes the data, and
-in the end the two records change files, so that the volume keeps its id.
+in the end the two records change files, so that the volume keeps its id. A volume
+that no server has is in ``maintenance`` meanwhile, as Cinder's ``lock_volume`` has it:
+what would be written to it during the copy would be lost.
 """
 
 import logging
@@ -34,6 +36,22 @@ class Migration:
     ) -> None:
         self._volumes = volumes
         self._compute = compute
+        self._forget_interrupted()
+
+    def _forget_interrupted(self) -> None:
+        """Give up what an earlier process was moving, but for what servers move: their
+        guests may be on the new volume, and in the end they say so."""
+        volumes = self._volumes.records.list("volume")
+        begun = {
+            _migration_status(volume)
+            for volume in volumes
+            if _is_target(volume) and self._volumes.attachments_of(volume["id"])
+        }
+        for volume in volumes:
+            if _is_target(volume) and _migration_status(volume) not in begun:
+                self._volumes.remove("volume", volume["id"])
+            elif _migration_status(volume) == "migrating" and _target_of(volume) not in begun:
+                self._give_up(volume)
 
     def migrate(self, identity: web.Identity, volume_id: str, arguments: Arguments) -> None:
         """``os-migrate_volume``: begin to move a volume to ``host``."""
@@ -53,9 +71,15 @@ class Migration:
             if volume.setdefault("host", volume_records.HOSTS[0]) == host:
                 raise bad_request("Destination host must be different than the current host.")
             volume["migration_status"] = "migrating"
+            uses.extend(self._volumes.live_attachments_of(volume_id))
+            if not uses:
+                volume["status"] = "maintenance"
 
+        uses: list[store.Document] = []
         volume = self._volumes.change(identity, volume_id, check)
-        threading.Thread(target=self._move, args=(identity, volume, host), daemon=True).start()
+        threading.Thread(
+            target=self._move, args=(identity, volume, host, uses), daemon=True
+        ).start()
 
     def complete(
         self, identity: web.Identity, volume_id: str, arguments: Arguments
@@ -68,35 +92,43 @@ class Migration:
             new = self._volumes.get(identity, "volume", new_id)
             if not volume_records.is_migrating(volume):
                 raise bad_request("Invalid volume: Source volume not mid-migration.")
-            if new["migration_status"] != f"target:{volume_id}":
+            if new["migration_status"] != _target_of(volume):
                 raise bad_request(
                     f"Invalid volume: Destination has migration_status {new['migration_status']}, "
-                    f"expected target:{volume_id}."
+                    f"expected {_target_of(volume)}."
                 )
             if arguments.get("error"):
-                self._give_up(volume, new)
+                self._give_up(volume)
             else:
                 self._change_places(volume, new)
+            self._volumes.save("volume", new | {"status": "deleting"})
+        # Not before it is on record that the data are elsewhere.
+        self._volumes.remove("volume", new_id)
         return {"save_volume_id": volume_id}
 
     def _has_snapshots(self, volume_id: str) -> bool:
         snapshots = self._volumes.records.list("snapshot")
         return any(snapshot["volume_id"] == volume_id for snapshot in snapshots)
 
-    def _move(self, identity: web.Identity, volume: store.Document, host: str) -> None:
+    def _move(
+        self,
+        identity: web.Identity,
+        volume: store.Document,
+        host: str,
+        uses: list[store.Document],
+    ) -> None:
         """In a thread: make the temporary volume, and have the data copied there by
-        whoever can."""
+        whoever can. Only if nobody uses the volume is it we."""
         new = self._volumes.new_volume(identity, volume, volume["size"]) | {
             "project_id": volume["project_id"],
             "host": host,
             "bootable": volume["bootable"],
             "image_metadata": volume["image_metadata"],
-            "migration_status": f"target:{volume['id']}",
+            "migration_status": _target_of(volume),
         }
         self._volumes.save("volume", new)
         files = self._volumes.files
         path = self._volumes.path("volume", new["id"])
-        uses = self._volumes.live_attachments_of(volume["id"])
         accepted = False
         try:
             if uses:
@@ -109,21 +141,38 @@ class Migration:
             files.copy(self._volumes.path("volume", volume["id"]), path, new["size"])
             self._volumes.settle("volume", new["id"], {"status": "available"})
             self.complete(identity, volume["id"], {"new_volume": new["id"]})
-        except (requests.RequestException, volume_files.Unusable, OSError) as problem:
+        except (
+            requests.RequestException,
+            falcon.HTTPError,
+            volume_files.Unusable,
+            OSError,
+        ) as problem:
+            if not accepted:
+                self._abandon(volume["id"], new["id"])
             LOG.warning("Volume %s was not moved to %s: %s", volume["id"], host, problem)
-            if accepted:
-                # A guest may be on the new one by now: it is for that server to say.
-                return
-            with self._volumes.records.transaction():
-                now = self._volumes.records.get("volume", volume["id"])
-                if now is not None and volume_records.is_migrating(now):
-                    self._give_up(now, new)
 
-    def _give_up(self, volume: store.Document, new: store.Document) -> None:
+    def _abandon(self, volume_id: str, new_id: str) -> None:
+        """Remove the temporary volume, unless a guest may be on it by now: that is for
+        its server to say."""
+        with self._volumes.records.transaction():
+            if self._volumes.attachments_of(new_id):
+                return
+            volume = self._volumes.records.get("volume", volume_id)
+            # An administrator may have ended it, and the volume.
+            if volume is not None and _migration_status(volume) == "migrating":
+                self._give_up(volume)
+            new = self._volumes.records.get("volume", new_id)
+            if new is not None:
+                self._volumes.save("volume", new | {"status": "deleting"})
+        self._volumes.remove("volume", new_id)
+
+    def _status_of(self, volume: store.Document) -> str:
+        return volume_records.status_with(volume, self._volumes.attachments_of(volume["id"]))
+
+    def _give_up(self, volume: store.Document) -> None:
         volume["migration_status"] = "error"
-        volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
+        volume["status"] = self._status_of(volume)
         self._volumes.save("volume", volume)
-        self._volumes.remove("volume", new["id"])
 
     def _change_places(self, volume: store.Document, new: store.Document) -> None:
         for key in ("host", "size"):
@@ -134,11 +183,22 @@ class Migration:
             attachment["volume_id"] = volume["id"]
             self._volumes.save("attachment", attachment)
         # A detach may have come between, so that what it was before counts no more.
-        volume["status"] = volume_records.status_with(self._volumes.attachments_of(volume["id"]))
+        volume["status"] = self._status_of(volume)
         volume["migration_status"] = "success"
         self._volumes.save("volume", volume)
-        self._volumes.save("volume", new)
-        self._volumes.remove("volume", new["id"])
+
+
+def _migration_status(volume: store.Document) -> str:
+    return str(volume.get("migration_status"))
+
+
+def _target_of(volume: store.Document) -> str:
+    """The migration status of the temporary volume that a volume moves to."""
+    return f"target:{volume['id']}"
+
+
+def _is_target(volume: store.Document) -> bool:
+    return _migration_status(volume).startswith("target:")
 
 
 def _need_admin(identity: web.Identity) -> None:

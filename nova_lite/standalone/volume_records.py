@@ -20,6 +20,7 @@ from nova_lite.volume import keys
 
 DELETABLE = frozenset({"available", "error", "error_restoring", "error_extending"})
 LIVE = frozenset({"attaching", "attached", "detaching"})
+UNFINISHED = frozenset({"creating", "downloading"})
 
 ZONE = "nova"
 VOLUME_TYPE: store.Document = {
@@ -79,9 +80,9 @@ class VolumeStore:
         """Settle what an earlier process was doing when it ended."""
         for kind in ("volume", "snapshot"):
             for document in self.records.list(kind):
-                if document["status"] in ("creating", "downloading"):
+                if UNFINISHED & {document["status"], document.get("making")}:
                     self.files.remove(volume_files.download_path(self.path(kind, document["id"])))
-                    self.records.put(kind, document | {"status": "error"})
+                    self.records.put(kind, document | {"status": "error", "making": "error"})
                 elif document["status"] == "deleting":
                     self.remove(kind, document["id"])
 
@@ -136,11 +137,22 @@ class VolumeStore:
             return self.save("volume", volume)
 
     def settle(self, kind: str, key: str, changes: store.Document) -> None:
-        """Record the end of background work, unless the thing is gone."""
+        """Record how far background work is, unless the thing is gone.
+
+        Who has reserved it meanwhile keeps it, and loses it only to an ``error``.
+
+        :param changes: with the ``status`` that it has if nobody has.
+        """
         with self.records.transaction():
             document = self.records.get(kind, key)
-            if document is not None:
-                self.save(kind, document | changes)
+            if document is None:
+                return
+            status = changes["status"]
+            making = None if status == "available" else status
+            yielding = UNFINISHED | ({"reserved"} if status == "error" else set())
+            if document["status"] not in yielding:
+                status = document["status"]
+            self.save(kind, document | changes | {"status": status, "making": making})
 
     def visible(
         self, identity: web.Identity, kind: str, *, all_projects: bool
@@ -175,6 +187,8 @@ class VolumeStore:
             "description": wanted.get("description") or wanted.get("display_description"),
             "size": size_gib,
             "status": "creating",
+            # What it is, whoever has reserved it, until its data are there.
+            "making": "creating",
             "bootable": False,
             "multiattach": bool(wanted.get("multiattach", False)),
             "readonly": False,
@@ -239,7 +253,7 @@ class VolumeStore:
             others = self.attachments_of(volume_id)
             fitting = (
                 volume["status"] in ("available", "downloading")
-                or (volume["multiattach"] and volume["status"] == "in-use")
+                or (is_shareable(volume) and volume["status"] == "in-use")
                 or (
                     volume["status"] in ("in-use", "reserved")
                     and any(a["instance"] == instance_uuid for a in others)
@@ -250,6 +264,8 @@ class VolumeStore:
                     f"Invalid volume: Volume {volume_id} status must be available or "
                     f"downloading to reserve, but the current status is {volume['status']}."
                 )
+            if connector is not None and volume.get("making"):
+                raise bad_request(f"Invalid volume: {_unfinished(volume)}")
             if volume["status"] != "in-use":
                 volume["status"] = "reserved"
             attachment = self.new_attachment(volume, instance_uuid)
@@ -306,14 +322,19 @@ class VolumeStore:
     def update_attachment(
         self, identity: web.Identity, attachment_id: str, connector: store.Document
     ) -> store.Document:
-        """Export the volume to the connector's host."""
+        """Export the volume to the connector's host.
+
+        :raises falcon.HTTPConflict: it is in error or moved, its data are not there,
+            or another host has it.
+        """
         with self.records.transaction():
             attachment = self.get(identity, "attachment", attachment_id)
             volume = self.get(identity, "volume", attachment["volume_id"])
-            if volume["status"].startswith("error"):
+            if volume["status"].startswith("error") or volume["status"] == "maintenance":
                 raise falcon.HTTPConflict(
                     description=f"Volume {volume['id']} is in status {volume['status']}"
                 )
+            _check_made(volume)
             others = [a for a in self.attachments_of(volume["id"]) if a["id"] != attachment_id]
             if not volume["multiattach"] and any(a["connection_info"] for a in others):
                 raise falcon.HTTPConflict(
@@ -323,10 +344,14 @@ class VolumeStore:
             return self.save("attachment", attachment)
 
     def complete_attachment(self, identity: web.Identity, attachment_id: str) -> None:
-        """``attached``, and the volume ``in-use``."""
+        """``attached``, and the volume ``in-use``.
+
+        :raises falcon.HTTPConflict: its data are not there.
+        """
         with self.records.transaction():
             attachment = self.get(identity, "attachment", attachment_id)
             volume = self.get(identity, "volume", attachment["volume_id"])
+            _check_made(volume)
             attachment["status"] = "attached"
             attachment["attached_at"] = attachment["attached_at"] or now()
             volume["status"] = "in-use"
@@ -354,13 +379,27 @@ class VolumeStore:
         self.records.delete("attachment", attachment["id"])
         left = self.attachments_of(attachment["volume_id"])
         volume = self.records.get("volume", attachment["volume_id"])
-        if volume is not None:
-            volume["status"] = status_with(left)
+        if volume is not None and volume["status"] != "maintenance":
+            volume["status"] = status_with(volume, left)
             self.save("volume", volume)
         return left
 
 
-def status_with(attachments: list[store.Document]) -> str:
+def _check_made(volume: store.Document) -> None:
+    """Cinder hands out a volume that is being filled, and has the guest find what
+    there is of it; we have it wait.
+
+    :raises falcon.HTTPConflict: the volume's data are not there.
+    """
+    if volume.get("making"):
+        raise falcon.HTTPConflict(description=_unfinished(volume))
+
+
+def _unfinished(volume: store.Document) -> str:
+    return f"The data of volume {volume['id']} are not there: {volume['making']}"
+
+
+def status_with(volume: store.Document, attachments: list[store.Document]) -> str:
     """A volume's status by the attachments it has."""
     statuses = {attachment["status"] for attachment in attachments}
     for status, result in (
@@ -371,12 +410,18 @@ def status_with(attachments: list[store.Document]) -> str:
     ):
         if status in statuses:
             return result
-    return "available"
+    return volume.get("making") or "available"
 
 
 def is_migrating(volume: store.Document) -> bool:
     """Whether a volume is on its way to the other back end."""
     return volume.get("migration_status") not in (None, "success", "error")
+
+
+def is_shareable(volume: store.Document) -> bool:
+    """Whether a volume may get another server. One on its way may not: who has it now
+    moves, and the others would be left with what was removed."""
+    return bool(volume["multiattach"]) and not is_migrating(volume)
 
 
 def is_live(attachment: store.Document) -> bool:

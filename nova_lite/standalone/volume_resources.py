@@ -252,23 +252,29 @@ class Snapshots:
         """Begin to make a snapshot."""
         wanted = web.json_body(req, "snapshot")
         identity = req.context.identity
-        volume = self._volumes.get(identity, "volume", str(wanted.get("volume_id")))
         forced = str(wanted.get("force", False)).lower() in ("true", "1")
         allowed = (
             ("available", "in-use") if forced or req.context.version >= (3, 66) else ("available",)
         )
-        if volume["status"] not in allowed:
-            raise falcon.HTTPBadRequest(
-                description=f"Invalid volume: Volume {volume['id']} status must be available, "
-                f"but current status is: {volume['status']}."
-            )
-        snapshot = self._volumes.new_volume(identity, wanted, volume["size"]) | {
-            "volume_id": volume["id"],
-            "bootable": volume["bootable"],
-            "encryption_key_id": volume.get("encryption_key_id"),
-            "image_metadata": volume["image_metadata"],
-        }
-        self._volumes.save("snapshot", snapshot)
+        with self._volumes.records.transaction():
+            volume = self._volumes.get(identity, "volume", str(wanted.get("volume_id")))
+            if volume["status"] not in allowed:
+                raise falcon.HTTPBadRequest(
+                    description=f"Invalid volume: Volume {volume['id']} status must be available, "
+                    f"but current status is: {volume['status']}."
+                )
+            if volume_records.is_migrating(volume):
+                raise falcon.HTTPBadRequest(
+                    description="Invalid volume: Snapshot cannot be created while volume is "
+                    "migrating."
+                )
+            snapshot = self._volumes.new_volume(identity, wanted, volume["size"]) | {
+                "volume_id": volume["id"],
+                "bootable": volume["bootable"],
+                "encryption_key_id": volume.get("encryption_key_id"),
+                "image_metadata": volume["image_metadata"],
+            }
+            self._volumes.save("snapshot", snapshot)
         resp.media = {"snapshot": volume_views.snapshot(snapshot)}
         resp.status = falcon.HTTP_202
         self._maker.copy("snapshot", snapshot, self._volumes.path("volume", volume["id"]), {})

@@ -1,11 +1,17 @@
 """The embedded image service beyond the contract."""
 
+import collections.abc
+import contextlib
+import http.client
+import json
 import pathlib
 import typing
+import urllib.parse
 
 import pytest
 import requests
 
+from nova_lite import concurrency
 from nova_lite import exceptions
 from nova_lite.standalone import image_service
 from tests.fixtures import embedded
@@ -118,6 +124,62 @@ def test_changes_that_are_refused(
 ) -> None:
     image_id = new(service, name="a")
     assert patch(service, image_id, change).status_code == status
+
+
+RENAMED = {"op": "replace", "path": "/name", "value": "b"}
+
+
+def patch_slowly(
+    service: embedded.Services, image_id: str, meanwhile: collections.abc.Callable[[], object]
+) -> int:
+    """Change the name, with ``meanwhile`` done when the request is there but for its body."""
+    body = json.dumps([RENAMED]).encode()
+    netloc = urllib.parse.urlsplit(service.image_url).netloc
+    with contextlib.closing(http.client.HTTPConnection(netloc, timeout=10)) as connection:
+        connection.putrequest("PATCH", f"/v2/images/{image_id}")
+        connection.putheader("Content-Type", image_service.PATCH_TYPE)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        assert concurrency.wait_until(
+            lambda: any(call["method"] == "PATCH" for call in service.image_calls()), 10
+        )
+        meanwhile()
+        connection.send(body)
+        return connection.getresponse().status
+
+
+def test_a_change_takes_nothing_back(service: embedded.Services) -> None:
+    """Regression: the record was read before the body came, and an upload that ended
+    between was undone."""
+    image_id = new(service, name="a")
+    path = f"/v2/images/{image_id}/file"
+    headers = {"Content-Type": "application/octet-stream"}
+
+    def upload() -> None:
+        assert request(service, "PUT", path, data=b"data", headers=headers).status_code == 204
+
+    assert patch_slowly(service, image_id, upload) == 200
+    image = request(service, "GET", f"/v2/images/{image_id}").json()
+    assert (image["name"], image["status"], image["size"]) == ("b", "active", 4)
+    assert request(service, "PUT", path, data=b"more", headers=headers).status_code == 409
+
+
+def test_a_change_brings_nothing_back(service: embedded.Services) -> None:
+    image_id = new(service, name="a")
+
+    def delete() -> None:
+        assert request(service, "DELETE", f"/v2/images/{image_id}").status_code == 204
+
+    assert patch_slowly(service, image_id, delete) == 404
+    assert request(service, "GET", f"/v2/images/{image_id}").status_code == 404
+    assert names(service, "") == []
+
+
+def test_a_change_is_made_as_a_whole(service: embedded.Services) -> None:
+    image_id = new(service, name="a")
+    missing = {"op": "replace", "path": "/absent", "value": "v"}
+    assert patch(service, image_id, RENAMED, missing).status_code == 409
+    assert request(service, "GET", f"/v2/images/{image_id}").json()["name"] == "a"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """The embedded volume service beyond the contract: files, images, faults, restarts."""
 
+import contextlib
 import json
 import os
 import pathlib
 import struct
 import subprocess
+import threading
 import typing
 import uuid
+from unittest import mock
 
 import pytest
 import requests
@@ -122,11 +125,87 @@ def test_an_image_that_is_not_there_ends_in_error(service: embedded.Services) ->
         make(service, image_id=str(uuid.uuid4()))
 
 
+@contextlib.contextmanager
+def downloading(service: embedded.Services, disk_format: str = "raw") -> typing.Iterator[str]:
+    """A volume whose image is on its way as long as the context lasts; yields its id."""
+    image_id = service.upload(bytes(1024), disk_format=disk_format)
+    convert, go_on = volume_files.VolumeFiles.convert, threading.Event()
+
+    def held(self: volume_files.VolumeFiles, *args: typing.Any) -> None:
+        assert concurrency.wait_until(go_on.is_set, 20)
+        convert(self, *args)
+
+    with mock.patch.object(volume_files.VolumeFiles, "convert", held):
+        volume = service.cinder.create_volume(
+            service.ctxt, 1, name="", description="", image_id=image_id
+        )
+        assert concurrency.wait_until(lambda: status_of(service, volume.id) == "downloading", 10)
+        yield volume.id
+        go_on.set()
+
+
+def status_of(service: embedded.Services, volume_id: str) -> str:
+    return service.cinder.get_volume(service.ctxt, volume_id).status
+
+
+def test_a_volume_reserved_while_it_is_filled_stays_so(service: embedded.Services) -> None:
+    """Regression: it became ``available`` under its server, for the next one to take. No
+    guest gets it before its data are there."""
+    cinder, ctxt, server = service.cinder, service.ctxt, str(uuid.uuid4())
+    with downloading(service) as volume_id:
+        with pytest.raises(exceptions.InvalidVolume):
+            cinder.create_attachment(ctxt, volume_id, server, {"host": "h1"})
+        assert status_of(service, volume_id) == "downloading"
+        attachment = cinder.create_attachment(ctxt, volume_id, server)
+        assert status_of(service, volume_id) == "reserved"
+        with pytest.raises(exceptions.RemoteConflict):
+            cinder.update_attachment(ctxt, attachment.id, {"host": "h1"}, "/dev/vdb")
+        with pytest.raises(exceptions.RemoteConflict):
+            cinder.complete_attachment(ctxt, attachment.id)
+    assert concurrency.wait_until(lambda: cinder.get_volume(ctxt, volume_id).bootable, 10)
+    assert status_of(service, volume_id) == "reserved"
+    with pytest.raises(exceptions.InvalidVolume):
+        cinder.create_attachment(ctxt, volume_id, str(uuid.uuid4()))
+    cinder.update_attachment(ctxt, attachment.id, {"host": "h1"}, "/dev/vdb")
+    cinder.complete_attachment(ctxt, attachment.id)
+    assert status_of(service, volume_id) == "in-use"
+    cinder.begin_detaching(ctxt, volume_id)
+    cinder.delete_attachment(ctxt, attachment.id)
+    assert status_of(service, volume_id) == "available"
+
+
+def test_a_reservation_given_up_too_early_makes_no_volume_whole(
+    service: embedded.Services,
+) -> None:
+    with downloading(service) as volume_id:
+        attachment = service.cinder.create_attachment(service.ctxt, volume_id, str(uuid.uuid4()))
+        service.cinder.delete_attachment(service.ctxt, attachment.id)
+        assert status_of(service, volume_id) == "downloading"
+    assert concurrency.wait_until(lambda: status_of(service, volume_id) == "available", 10)
+
+
+def test_a_reserved_volume_without_an_image_ends_in_error(service: embedded.Services) -> None:
+    """Also when the reservation is given up; an administrator may know better."""
+    with downloading(service, "qcow2") as volume_id:
+        attachment = service.cinder.create_attachment(service.ctxt, volume_id, str(uuid.uuid4()))
+    assert concurrency.wait_until(lambda: status_of(service, volume_id) == "error", 10)
+    service.cinder.delete_attachment(service.ctxt, attachment.id)
+    assert status_of(service, volume_id) == "error"
+    reset = {"os-reset_status": {"status": "available"}}
+    path = f"/v3/volumes/{volume_id}/action"
+    assert request(service, "POST", path, reset, **{"X-Roles": "admin"}).status_code == 202
+    with service.guest_with(volume_id):
+        assert status_of(service, volume_id) == "in-use"
+
+
 def test_a_restart_settles_what_was_under_way(tmp_path: pathlib.Path) -> None:
     conf = nova_lite_conf.new(files=[], standalone__data_path=str(tmp_path))
     volumes = volume_records.VolumeStore(conf)
-    for status in ("creating", "downloading", "deleting", "available"):
-        volumes.records.put("volume", {"id": status, "status": status, "project_id": "p"})
+    for status in ("creating", "downloading", "deleting", "available", "reserved"):
+        volume = {"id": status, "status": status, "project_id": "p"}
+        if status == "reserved":
+            volume["making"] = "downloading"
+        volumes.records.put("volume", volume)
         volumes.files.create_blank(volumes.path("volume", status), 1)
     download = pathlib.Path(volume_files.download_path(volumes.path("volume", "downloading")))
     download.touch()
@@ -136,6 +215,7 @@ def test_a_restart_settles_what_was_under_way(tmp_path: pathlib.Path) -> None:
         "creating": "error",
         "downloading": "error",
         "available": "available",
+        "reserved": "error",
     }
     assert not os.path.exists(again.path("volume", "deleting"))
     assert not download.exists()
