@@ -122,6 +122,41 @@ def test_pages_reach_every_server(database: session.Database, key: str, descends
     assert has_value == sorted(has_value, reverse=descends)
 
 
+def test_purge_waits_for_hosts_that_were_not_up_since(database: session.Database) -> None:
+    old, new = datetime.datetime(2026, 5, 30), datetime.datetime(2026, 5, 31)
+    before = datetime.datetime(2026, 6, 1)
+    gone = [
+        servers.add_server(database, deleted=True, terminated_at=at, host=host)
+        for at, host in ((old, "a"), (new, "b"), (new, None))
+    ]
+    servers.add_server(database, deleted=True, terminated_at=new, host="a")
+    servers.add_server(database, deleted=True, terminated_at=before, host="a")
+    servers.add_server(database, deleted=False, terminated_at=None, host="a")
+    swept_until = {"a": new, "c": old}
+    with database.cell.read() as connection:
+        assert purge.deleted_servers(connection, before, 10, swept_until) == gone
+        assert purge.awaited(connection, before, swept_until) == {"a": 1}
+        assert len(purge.deleted_servers(connection, before, 10, {})) == 4
+        assert purge.awaited(connection, before, {}) == {}
+
+
+def test_hosts_that_were_up_long_enough_are_not_waited_for(database: session.Database) -> None:
+    before = datetime.datetime(2026, 6, 1)
+    minute = datetime.timedelta(minutes=1)
+    for host, seen in (("a", before), ("b", before + minute), ("c", None)):
+        hosts.add_host(database, host)
+        with database.api.write() as connection:
+            connection.execute(
+                sa.update(api.services)
+                .where(api.services.c.host == host)
+                .values(last_seen_up=seen)
+            )
+    with database.api.read() as connection:
+        services.report(connection, objects.Service(host="d", binary="nova-conductor"))
+        found = purge.swept_until(connection, before, minute)
+    assert found == {"a": before - minute, "c": datetime.datetime(1970, 1, 1)}
+
+
 def test_purge_removes_deleted_servers_and_nothing_else(database: session.Database) -> None:
     before = datetime.datetime(2026, 6, 1)
     old, new = datetime.datetime(2026, 5, 31), datetime.datetime(2026, 6, 1)
@@ -129,7 +164,7 @@ def test_purge_removes_deleted_servers_and_nothing_else(database: session.Databa
     servers.add_server(database, deleted=True, terminated_at=new)
     servers.add_server(database, deleted=False, terminated_at=None)
     with database.cell.read() as connection:
-        found = purge.deleted_servers(connection, before, 10)
+        found = purge.deleted_servers(connection, before, 10, {})
     assert found == [gone]
     database.api.transact(purge.purge_request_specs, found)
     database.cell.transact(purge.purge_servers, found)

@@ -12,6 +12,7 @@ from nova_lite.cmd import manage
 from nova_lite.db import migrations
 from nova_lite.db import session
 from nova_lite.db.models import api
+from nova_lite.db.queries import instances
 from nova_lite.scheduler.allocations import local
 from nova_lite.scheduler.allocations import Resources
 from tests.fixtures import databases
@@ -119,6 +120,42 @@ def test_purge_goes_on_to_the_end(
     monkeypatch.setattr(manage, "_PURGE_BATCH", 2)
     assert "Removed 5 deleted servers" in run("db", "purge", "--before", "2026-01-01")[1]
     assert "Removed 0 deleted servers" in run("db", "purge", "--before", "2026-01-01")[1]
+
+
+def test_purge_keeps_servers_for_the_hosts_that_do_not_know(
+    run: Run, database: session.Database
+) -> None:
+    """A host that died and comes back removes its guest only if it is told that the
+    server was deleted."""
+    at = datetime.datetime(2025, 1, 1)
+    second, sweep = datetime.timedelta(seconds=1), datetime.timedelta(seconds=60)
+    hosts.add_host(database, "back")
+    hosts.add_host(database, "away")
+    with database.api.write() as tx:
+        tx.execute(
+            sa.update(api.services)
+            .where(api.services.c.host == "away")
+            .values(last_seen_up=at + sweep)
+        )
+    kept = servers.add_server(database, deleted=True, terminated_at=at, host="away")
+    for host, terminated_at in (
+        ("back", at),
+        ("away", at - second),
+        ("no service any more", at),
+        (None, at),
+    ):
+        servers.add_server(database, deleted=True, terminated_at=terminated_at, host=host)
+
+    out = run("db", "purge", "--before", "2026-01-01")[1]
+    assert "Removed 4 deleted servers" in out
+    assert "Kept 1 that away has not been up to clean up" in out
+    with database.cell.read() as tx:
+        assert instances.which_are_deleted(tx, {kept}) == {kept}
+
+    hosts.add_host(database, "away")
+    out = run("db", "purge", "--before", "2026-01-01")[1]
+    assert "Removed 1 deleted servers" in out
+    assert "Kept" not in out
 
 
 def test_purge_needs_a_day_that_is_over(run: Run, database: session.Database) -> None:
