@@ -122,6 +122,36 @@ def test_pages_reach_every_server(database: session.Database, key: str, descends
     assert has_value == sorted(has_value, reverse=descends)
 
 
+@pytest.mark.parametrize("descends", [False, True])
+@pytest.mark.parametrize("key", ["display_name", "display_description"])
+def test_texts_are_in_the_order_of_their_code_points(
+    database: session.Database, key: str, descends: bool
+) -> None:
+    """In that of Python, which puts what is only asked for among what is in the cell;
+    a marker may be of either."""
+    if database.cell.url.get_backend_name() == "postgresql":
+        # The database of the tests may be in the order of the code points itself.
+        with database.cell.write() as tx:
+            of_people = f'ALTER COLUMN {key} TYPE varchar(255) COLLATE "und-x-icu"'
+            tx.execute(sa.text(f"ALTER TABLE instances {of_people}"))
+    texts = ("a", "B", "c", "D", "Ä", "", "a ", "a\t", "é", "€", "B", "b")
+    for text in texts:
+        uuid = servers.add_server(database, deleted=False, terminated_at=None)
+        with database.cell.write() as tx:
+            tx.execute(
+                cell.instances.update().where(cell.instances.c.uuid == uuid).values({key: text})
+            )
+    order = listing.Order(((key, descends),))
+    with database.cell.read() as tx:
+        whole = listing.list_page(tx, [], order, limit=20)
+        assert whole == order.sort(list(whole))
+        assert [getattr(server, key) for server in whole] == sorted(texts, reverse=descends)
+        for number, server in enumerate(whole):
+            rest = whole[number + 1 :]
+            for marker in (server, server.uuid):
+                assert listing.list_page(tx, [], order, limit=20, marker=marker) == rest
+
+
 def test_purge_waits_for_hosts_that_were_not_up_since(database: session.Database) -> None:
     old, new = datetime.datetime(2026, 5, 30), datetime.datetime(2026, 5, 31)
     before = datetime.datetime(2026, 6, 1)
