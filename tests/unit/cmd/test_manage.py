@@ -259,6 +259,15 @@ def test_audit_says_what_is_silent(
     assert "cinder-silent" in out
     status, out, _ = run("audit", "--json")
     assert json.loads(out)["counts"] == {"cinder-silent": 1}
+    # Nor is what is narrowed said to be well, and less so what does not exist.
+    hosts.add_host(database, "a")
+    with database.api.write() as tx:
+        tx.execute(sa.update(api.services).values(forced_down=True))
+    status, out, _ = run("audit", "--host", "a")
+    assert (status, "cinder-silent" in out, "host-silent" in out) == (3, True, True)
+    for scope, name in (("--host", "typo"), ("--server", hosts.new_uuid())):
+        status, out, error = run("audit", scope, name)
+        assert (status, out, name in error) == (1, "", True)
 
 
 def test_trace_of_no_server(run: Run, database: session.Database) -> None:
