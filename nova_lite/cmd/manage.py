@@ -49,6 +49,8 @@ def _run(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
 
     try:
         status: int = arguments.run(conf, arguments)
+    except exceptions.DatabaseUrlInvalid as error:
+        raise CannotGoOn(f"{error}. {_read_files(conf)}") from error
     except exceptions.NovaLiteError as error:
         raise CannotGoOn(str(error)) from error
     except sa.exc.OperationalError as error:
@@ -56,10 +58,6 @@ def _run(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
             f"the database does not answer: {error.orig}\n"
             "Is the server running, and are connection and api_connection in section "
             f"[database] right? {_read_files(conf)}"
-        ) from error
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
-        raise CannotGoOn(
-            f"a URL in section [database] cannot be understood: {error}. {_read_files(conf)}"
         ) from error
     return status
 

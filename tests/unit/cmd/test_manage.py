@@ -172,20 +172,28 @@ def test_a_newer_database(run: Run, database: session.Database) -> None:
     assert "install the newer release again" in err
 
 
+@pytest.mark.parametrize("words", [("db", "sync"), ("db", "version"), ("host", "list")])
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
         ("mysql+pymysql://user:secret@127.0.0.1:1/x", "the database does not answer"),
         ("nonsense", "cannot be understood"),
         ("cobol://x", "cannot be understood"),
+        ("mysql+pymysql://nova:secret", "connection in section [database] cannot be understood"),
+        ("mysql+pymysql://nova:secret/x", "cannot be understood"),
+        ("mysql+pymysql://nova:a@secret@127.0.0.1:1/x", "cannot be understood"),
     ],
 )
 def test_databases_that_are_not_there(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], url: str, expected: str
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    url: str,
+    expected: str,
+    words: tuple[str, ...],
 ) -> None:
     file = tmp_path / "x.conf"
     file.write_text(f"[database]\nconnection = {url}\napi_connection = {url}\n")
-    assert manage.main(["--config-file", str(file), "db", "sync"]) == 1
+    assert manage.main(["--config-file", str(file), *words]) == 1
     err = capsys.readouterr().err
     assert expected in err
     assert str(file) in err
