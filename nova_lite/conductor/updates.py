@@ -134,11 +134,16 @@ class Updates:
         )
 
     def service(self, service: objects.Service, node: objects.ComputeNode | None) -> None:
-        """A heartbeat, with the host's inventory if it comes along."""
+        """A heartbeat, with the host's inventory if it comes along.
+
+        :raises nova_lite.exceptions.Conflict: the host is a copy of another that is up.
+        """
+        down_time_s = self._conf.service_down_time_s
         with self._database.api.read() as connection:
-            services.report(connection, service)
+            # First: a copy is no service that is up.
             if node is not None:
-                nodes.report(connection, node)
+                nodes.report(connection, node, down_time_s=down_time_s)
+            services.report(connection, service)
 
     def power_state(
         self, ctxt: context.RequestContext, instance_uuid: str, power_state: int

@@ -15,7 +15,6 @@ from nova_lite.db.models import api
 from nova_lite.db.models import cell
 from nova_lite.db.queries import cells
 from nova_lite.db.queries import listing
-from nova_lite.db.queries import nodes
 from nova_lite.db.queries import purge
 from nova_lite.db.queries import services
 from nova_lite.db.queries import upsert
@@ -65,7 +64,7 @@ def test_first_inventories_at_once_make_one_node(url: str, database: session.Dat
 
     def report(own: session.Database) -> str:
         with own.api.read() as connection:
-            return str(nodes.report(connection, hosts.node("a")).uuid)
+            return str(hosts.report(connection, hosts.node("a")).uuid)
 
     assert len(set(at_once(url, report))) == 1
     assert count(database, api.compute_nodes) == 1

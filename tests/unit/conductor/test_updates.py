@@ -14,6 +14,7 @@ from nova_lite.db.queries import allocations
 from nova_lite.db.queries import instances
 from nova_lite.db.queries import nodes
 from nova_lite.db.queries import operations
+from nova_lite.db.queries import services
 from nova_lite.scheduler.allocations import local
 from tests.conformance import factories
 from tests.fixtures import databases
@@ -118,6 +119,19 @@ def test_what_a_slow_scheduler_claimed_as_well_is_given_back(
         used = {node.host: node.vcpus_used for node in nodes.list_all(tx)}
     assert [each.node_uuid for each in held] == [build.arguments["host"]["node_uuid"]]
     assert used == {"a": 1, "b": 0}
+
+
+def test_a_copy_of_a_host_is_no_service(
+    writer: updates.Updates, database: session.Database
+) -> None:
+    """It is told, does not start, and no server is sent to it."""
+    node = hosts.add_host(database, "a")
+    copy = objects.Service(host="b", binary=services.COMPUTE_BINARY)
+    with pytest.raises(exceptions.Conflict):
+        writer.service(copy, hosts.node("b", uuid=node.uuid))
+    with database.api.read() as tx:
+        assert [service.host for service in services.list_all(tx)] == ["a"]
+    writer.service(copy, hosts.node("b"))
 
 
 def test_a_void_ticket_gives_nothing_back(
