@@ -372,3 +372,12 @@ class DatabaseTooNew(NovaLiteError):
         "The {branch} database is at revision {current} and this release knows {known}: "
         "install the newer release again, or restore a backup from before the upgrade."
     )
+
+
+class DatabaseUrlInvalid(NovaLiteError):
+    """An option is no URL of a database. The URL holds a password and is not told."""
+
+    template = (
+        "{option} in section [database] cannot be understood: it must be like "
+        "mysql+pymysql://USER:PASSWORD@HOST/DATABASE, with an @ in the password written %40"
+    )

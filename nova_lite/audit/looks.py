@@ -8,10 +8,12 @@ import datetime
 from oslo_utils import timeutils
 
 from nova_lite import concurrency
+from nova_lite import exceptions
 from nova_lite.audit import collect
 from nova_lite.audit import facts
 from nova_lite.audit import finding
 from nova_lite.audit import kinds
+from nova_lite.audit.kinds import sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,8 @@ def audit(
     """Look, and if there is anything to be seen look again after ``pause_s`` seconds.
 
     :param host: report only what is on, or about servers of, this host.
-    :param server: report only what is about this server.
+    :param server: report only what is about this server. Who was not looked at is
+        reported as well where it has to do with either.
     """
     began_at = timeutils.utcnow()
     seen = collector.look()
@@ -81,6 +84,24 @@ def compare(seen: facts.Facts) -> list[finding.Finding]:
     return found
 
 
+def check_scope(result: Result, *, host: str | None = None, server: str | None = None) -> None:
+    """Whether there is what an audit was narrowed to; else it found nothing wrong
+    because it looked at nothing.
+
+    :raises nova_lite.exceptions.InvalidInput: there is no such host or server, and no
+        finding names it either.
+    """
+    seen = result.seen
+    named = {subject for each in result.findings for subject in each.subjects}
+    known_hosts = {*seen.hosts, *(s.host for s in seen.cell.servers.values())}
+    if host is not None and host not in known_hosts and ("host", host) not in named:
+        raise exceptions.InvalidInput(reason=f"there is no compute host {host}")
+    if server is not None and seen.is_stranger(server) and ("server", server) not in named:
+        raise exceptions.InvalidInput(
+            reason=f"there is no server {server}, and nobody who answered knows of it"
+        )
+
+
 def _narrowed(
     found: collections.abc.Iterable[finding.Finding],
     seen: facts.Facts,
@@ -88,9 +109,20 @@ def _narrowed(
     server: str | None,
 ) -> list[finding.Finding]:
     on_host = {s.uuid for s in seen.cell.servers.values() if s.host == host}
+
+    def is_about_host(each: finding.Finding) -> bool:
+        return host == each.subject("host") or each.subject("server") in on_host
+
+    def is_about_server(each: finding.Finding) -> bool:
+        if each.kind in sources.OF_HOSTS:
+            lives = seen.cell.servers.get(server or "")
+            # What is on no host may have left something on any.
+            return lives is None or lives.host in (None, each.subject("host"))
+        return each.subject("server") == server
+
     return [
         each
         for each in found
-        if (server is None or each.subject("server") == server)
-        and (host is None or host == each.subject("host") or each.subject("server") in on_host)
+        if each.kind in sources.OF_ALL
+        or ((server is None or is_about_server(each)) and (host is None or is_about_host(each)))
     ]

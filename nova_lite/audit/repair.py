@@ -213,12 +213,14 @@ class Repairer:
     def _claim(
         self, ctxt: context.RequestContext, each: finding.Finding, seen: facts.Facts
     ) -> None:
-        uuid, host = _id(each, "server"), _id(each, "host")
-        node = next(node for node, its_host in seen.api.nodes.items() if its_host == host)
+        """A server that is on no host gives back only."""
+        uuid, host = _id(each, "server"), each.subject("host")
+        nodes = [node for node, its_host in seen.api.nodes.items() if its_host == host]
 
         def claim(tx: session.Connection) -> None:
             allocations.release(tx, uuid)
-            allocations.claim(tx, uuid, node, seen.api.wanted[uuid])
+            for node in nodes[:1]:
+                allocations.claim(tx, uuid, node, seen.api.wanted[uuid])
 
         self._database.api.transact(claim)
 

@@ -38,7 +38,8 @@ def run_audit(
     """Audit, repair what was asked for, and audit again.
 
     :returns: :data:`CLEAN`, or :data:`DRIFT` if anything disagrees in the end.
-    :raises nova_lite.exceptions.InvalidInput: a kind does not exist.
+    :raises nova_lite.exceptions.InvalidInput: a kind does not exist, or the host or
+        server to audit.
     """
     wanted = _kinds(arguments.repair)
     with _collector(conf, database) as collector:
@@ -52,6 +53,7 @@ def run_audit(
             )
 
         result, repaired = audit(), []
+        looks.check_scope(result, host=arguments.host, server=arguments.server)
         if wanted:
             repaired = repair.Repairer(collector).repair(result.findings, wanted)
             if repaired:

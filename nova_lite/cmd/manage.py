@@ -49,6 +49,8 @@ def _run(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
 
     try:
         status: int = arguments.run(conf, arguments)
+    except exceptions.DatabaseUrlInvalid as error:
+        raise CannotGoOn(f"{error}. {_read_files(conf)}") from error
     except exceptions.NovaLiteError as error:
         raise CannotGoOn(str(error)) from error
     except sa.exc.OperationalError as error:
@@ -56,10 +58,6 @@ def _run(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
             f"the database does not answer: {error.orig}\n"
             "Is the server running, and are connection and api_connection in section "
             f"[database] right? {_read_files(conf)}"
-        ) from error
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
-        raise CannotGoOn(
-            f"a URL in section [database] cannot be understood: {error}. {_read_files(conf)}"
         ) from error
     return status
 
@@ -193,10 +191,13 @@ def _db_purge(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
     if arguments.before > datetime.datetime.now(datetime.UTC).replace(tzinfo=None):
         raise CannotGoOn("--before is in the future; name a day that is over.")
     database = _database(conf)
+    sweep_interval = datetime.timedelta(seconds=conf.compute.resource_report_interval_s)
+    with database.api.read() as connection:
+        hosts = purge.swept_until(connection, arguments.before, sweep_interval)
     removed = 0
     while True:
         with database.cell.read() as connection:
-            servers = purge.deleted_servers(connection, arguments.before, _PURGE_BATCH)
+            servers = purge.deleted_servers(connection, arguments.before, _PURGE_BATCH, hosts)
         if not servers:
             break
         # The cell last: if this is interrupted, the next run finds them again.
@@ -204,6 +205,13 @@ def _db_purge(conf: "cfg.ConfigOpts", arguments: argparse.Namespace) -> int:
         database.cell.transact(purge.purge_servers, servers)
         removed += len(servers)
     print(f"Removed {removed} deleted servers with their block devices, faults and journal.")
+    with database.cell.read() as connection:
+        kept = purge.awaited(connection, arguments.before, hosts)
+    for name, count in kept.items():
+        print(
+            f"Kept {count} that {name} has not been up to clean up. They can be removed once "
+            "it was, or once its service is deleted because it is gone for good."
+        )
     return 0
 
 

@@ -125,6 +125,7 @@ class ConductorManager(conductor_rpc.ConductorEndpoint):
         """What a host is responsible for."""
         return self._updates.host_work(host, operation_ids, guest_uuids)
 
+    @transport.expected_errors
     def report_service(
         self,
         ctxt: context.RequestContext,

@@ -9,6 +9,7 @@ from nova_lite import objects
 from nova_lite import states
 from nova_lite import transitions
 from nova_lite.conductor import owner
+from nova_lite.conductor import selection
 from nova_lite.db import session
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import build_requests
@@ -83,6 +84,10 @@ class Updates:
         except exceptions.OperationSuperseded:
             if not self._is_finished(operation, outcome):
                 raise
+        if transition is transitions.CREATE and outcome.succeeded:
+            # A scheduler that was slow to answer, and was asked again, has claimed too.
+            chosen = selection.current(operation.arguments)
+            self._ledger.keep_only(operation.instance_uuid, chosen.node_uuid)
 
     def _is_finished(self, operation: objects.Operation, outcome: objects.Outcome) -> bool:
         """Whether the same ticket has finished this way before: then only our
@@ -129,11 +134,16 @@ class Updates:
         )
 
     def service(self, service: objects.Service, node: objects.ComputeNode | None) -> None:
-        """A heartbeat, with the host's inventory if it comes along."""
+        """A heartbeat, with the host's inventory if it comes along.
+
+        :raises nova_lite.exceptions.Conflict: the host is a copy of another that is up.
+        """
+        down_time_s = self._conf.service_down_time_s
         with self._database.api.read() as connection:
-            services.report(connection, service)
+            # First: a copy is no service that is up.
             if node is not None:
-                nodes.report(connection, node)
+                nodes.report(connection, node, down_time_s=down_time_s)
+            services.report(connection, service)
 
     def power_state(
         self, ctxt: context.RequestContext, instance_uuid: str, power_state: int

@@ -22,6 +22,7 @@ from sqlalchemy import exc
 from sqlalchemy import pool
 
 from nova_lite import concurrency
+from nova_lite import exceptions
 
 Connection = sa.Connection
 DuplicateKey = exc.IntegrityError
@@ -47,7 +48,9 @@ _POSTGRESQL_DEADLOCKS = {"40P01", "40001"}
 class Scope:
     """One database: a pool for autocommit and a pool for transactions."""
 
-    def __init__(self, url: str, *, pool_size: int = 20, pool_timeout_s: float = 30) -> None:
+    def __init__(
+        self, url: str | sa.URL, *, pool_size: int = 20, pool_timeout_s: float = 30
+    ) -> None:
         self.url = sa.make_url(url)
         self.engine = _engine(self.url, pool_size, pool_timeout_s)
         # A pool of its own: switching a pooled connection to and fro would
@@ -113,13 +116,30 @@ class Scope:
             engine.dispose()
 
 
+def url_of(conf: cfg.ConfigOpts, option: typing.Literal["api_connection", "connection"]) -> sa.URL:
+    """The URL of a database.
+
+    :raises nova_lite.exceptions.DatabaseUrlInvalid: it is none. SQLAlchemy's error would
+        show a part of the password, where that is taken for a port.
+    """
+    try:
+        url = sa.make_url(getattr(conf.database, option))
+        url.get_dialect()
+    except (ValueError, exc.ArgumentError, exc.NoSuchModuleError):
+        raise exceptions.DatabaseUrlInvalid(option=option) from None
+    if "@" in (url.host or ""):
+        # The end of a password, and a name that errors of the driver would show.
+        raise exceptions.DatabaseUrlInvalid(option=option)
+    return url
+
+
 class Database:
     """The API database and the cell database."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         size = conf.database.max_pool_size
-        self.api = Scope(conf.database.api_connection, pool_size=size)
-        self.cell = Scope(conf.database.connection, pool_size=size)
+        self.api = Scope(url_of(conf, "api_connection"), pool_size=size)
+        self.cell = Scope(url_of(conf, "connection"), pool_size=size)
 
     def dispose(self) -> None:
         """Close all connections."""

@@ -9,8 +9,8 @@ import pytest
 
 from tests.integration import cluster as clusters
 
-STATEMENTS = 26
-"""The 32 of tests/functional/pipeline/test_costs.py without the 6 BEGINs: on
+STATEMENTS = 27
+"""The 33 of tests/functional/pipeline/test_costs.py without the 6 BEGINs: on
 MariaDB a transaction begins with its first statement."""
 BOOTS = 5
 NEVER_S = 100_000

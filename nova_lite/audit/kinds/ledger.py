@@ -82,7 +82,7 @@ def _differs(all_facts: facts.Facts) -> finding.Yields:
                 "allocation-differs",
                 says,
                 *holds,
-                is_repairable=server.host in all_facts.api.nodes.values(),
+                is_repairable=server.host is None or server.host in all_facts.api.nodes.values(),
                 server=server.uuid,
                 host=server.host,
             )

@@ -6,6 +6,11 @@ from nova_lite.audit.finding import found
 from nova_lite.audit.finding import kind
 from nova_lite.audit.finding import Severity
 
+OF_ALL = frozenset({"cinder-silent"})
+"""Kinds that leave something of every server unseen."""
+OF_HOSTS = frozenset({"host-silent", "host-unreadable"})
+"""Kinds that leave something of a host unseen."""
+
 
 @kind(
     "host-silent",

@@ -34,7 +34,7 @@ def sync(conf: cfg.ConfigOpts) -> dict[Branch, str | None]:
     :raises DatabaseTooNew: one has migrations that this release does not know.
     """
     before = {branch: upgrade(conf, branch) for branch in BRANCHES}
-    scope = session.Scope(conf.database.api_connection, pool_size=1)
+    scope = session.Scope(session.url_of(conf, "api_connection"), pool_size=1)
     try:
         with scope.read() as connection:
             cells.ensure_default(connection)
@@ -124,7 +124,7 @@ def _take_turns(connection: sa.Connection) -> None:
 @contextlib.contextmanager
 def _engine(url: sa.URL) -> typing.Iterator[sa.Engine]:
     if url.get_backend_name() == "sqlite":
-        scope = session.Scope(url.render_as_string(hide_password=False))
+        scope = session.Scope(url)
         engine = scope.engine
     else:
         # Not a daemon's engine: a migration may take longer than a query may.
@@ -138,5 +138,4 @@ def _engine(url: sa.URL) -> typing.Iterator[sa.Engine]:
 def _url(conf_or_url: cfg.ConfigOpts | str, branch: Branch) -> sa.URL:
     if isinstance(conf_or_url, str):
         return sa.make_url(conf_or_url)
-    section = conf_or_url.database
-    return sa.make_url(section.api_connection if branch == "api" else section.connection)
+    return session.url_of(conf_or_url, "api_connection" if branch == "api" else "connection")

@@ -10,6 +10,7 @@ import datetime
 import typing
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
 from nova_lite import objects
 from nova_lite.db import session
@@ -56,6 +57,7 @@ class Server:
     power_state: int
     host: str | None
     node: str | None
+    launched_on: str | None
     availability_zone: str | None
     root_device_name: str | None
     config_drive: bool
@@ -128,14 +130,17 @@ class Order:
     def sort(self, servers: list[Server]) -> list[Server]:
         """``servers`` in this order, by stable sorts from the last key on."""
         for column, descends in reversed(self.columns()):
-            if hasattr(Server, column.name):
-                servers.sort(key=_key_of(column.name), reverse=descends)
+            servers.sort(key=_key_of(column.name), reverse=descends)
         return servers
 
 
 def _key_of(name: str) -> collections.abc.Callable[[Server], tuple[bool, typing.Any]]:
-    # None sorts before everything, as it does in SQLite and MariaDB.
-    return lambda server: (getattr(server, name) is not None, getattr(server, name) or 0)
+    def key(server: Server) -> tuple[bool, typing.Any]:
+        value = getattr(server, name)
+        # None sorts before everything, as it does in SQLite and MariaDB.
+        return value is not None, 0 if value is None else value
+
+    return key
 
 
 def get(tx: session.Connection, instance_uuid: str) -> Server | None:
@@ -165,7 +170,7 @@ def list_page(
     query = sa.select(*_COLUMNS).where(*conditions)
     columns = order.columns()
     if marker is not None:
-        query = query.where(_after(columns, marker))
+        query = query.where(_after(tx, columns, marker))
     query = query.order_by(*(_ordering(tx, column, descends) for column, descends in columns))
     return [Server(*row) for row in tx.execute(query.limit(limit))]
 
@@ -174,10 +179,29 @@ def _ordering(
     tx: session.Connection, column: sa.Column[typing.Any], descends: bool
 ) -> sa.UnaryExpression[typing.Any]:
     """NULL is the smallest, as it is in SQLite and MariaDB; PostgreSQL must be told."""
-    ordering = column.desc() if descends else column.asc()
+    sortable = _sortable(tx, column, column)
+    ordering = sortable.desc() if descends else sortable.asc()
     if not column.nullable or tx.dialect.name != "postgresql":
         return ordering
     return ordering.nulls_last() if descends else ordering.nulls_first()
+
+
+def _sortable(
+    tx: session.Connection, value: sa.ColumnElement[typing.Any], column: sa.Column[typing.Any]
+) -> sa.ColumnElement[typing.Any]:
+    """A value of a column, which compares as it does in Python: a text by its code points.
+
+    SQLite does so by itself. Uuids are in that order in any collation, and as they
+    are the database finds them by their index.
+    """
+    if not isinstance(column.type, sa.String) or column is TABLE.c.uuid:
+        return value
+    if tx.dialect.name == "postgresql":
+        return sa.collate(value, "C")
+    if tx.dialect.name in ("mysql", "mariadb"):
+        # The bytes of UTF-8, whatever the tables are in; they are in that order.
+        return sa.cast(sa.cast(value, mysql.CHAR(charset="utf8mb4")), sa.LargeBinary)
+    return value
 
 
 def _value(
@@ -185,25 +209,27 @@ def _value(
 ) -> sa.ScalarSelect[typing.Any] | sa.BindParameter[typing.Any]:
     if isinstance(marker, str):
         return sa.select(column).where(TABLE.c.uuid == marker).scalar_subquery()
-    return sa.literal(getattr(marker, column.name, None), column.type)
+    return sa.literal(getattr(marker, column.name), column.type)
 
 
 def _after(
-    columns: list[tuple[sa.Column[typing.Any], bool]], marker: str | Server
+    tx: session.Connection,
+    columns: list[tuple[sa.Column[typing.Any], bool]],
+    marker: str | Server,
 ) -> sa.ColumnElement[bool]:
     """Rows that come after the marker's row: greater in one key, equal in all before."""
     alternatives = []
     same: list[sa.ColumnElement[bool]] = []
     for column, descends in columns:
-        value = _value(column, marker)
-        beyond = column < value if descends else column > value
+        here, there = (_sortable(tx, of, column) for of in (column, _value(column, marker)))
+        beyond = here < there if descends else here > there
         if column.nullable:
             # NULL comes first when ascending and last when descending.
-            null_first = value.is_(None) & column.is_not(None)
-            null_last = value.is_not(None) & column.is_(None)
+            null_first = there.is_(None) & here.is_not(None)
+            null_last = there.is_not(None) & here.is_(None)
             beyond = beyond | (null_last if descends else null_first)
         alternatives.append(sa.and_(*same, beyond))
-        same.append(column.is_not_distinct_from(value))
+        same.append(here.is_not_distinct_from(there))
     return sa.or_(*alternatives)
 
 

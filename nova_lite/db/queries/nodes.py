@@ -14,6 +14,7 @@ from nova_lite import objects
 from nova_lite.db import session
 from nova_lite.db.models import api
 from nova_lite.db.queries import cells
+from nova_lite.db.queries import services
 from nova_lite.db.queries import upsert
 
 _NODES = api.compute_nodes
@@ -45,14 +46,20 @@ _RUNNING_VMS = (
 )
 
 
-def report(tx: session.Connection, node: objects.ComputeNode) -> objects.ComputeNode:
+def report(
+    tx: session.Connection, node: objects.ComputeNode, *, down_time_s: float
+) -> objects.ComputeNode:
     """Record a host's inventory. What is used is never touched, and nothing is
     written when nothing changed. A new host joins the cell.
 
     A node is known by its uuid, and else by its host and hypervisor name: a
     host that lost its uuid (reinstalled) gets the old one back, so that its
-    capacity is not counted twice and its servers keep their allocations.
+    capacity is not counted twice and its servers keep their allocations. A host
+    that was renamed takes its node along, unless the old name is still alive: then
+    it is a copy of that host.
 
+    :param down_time_s: seconds of silence after which a host counts as down.
+    :raises Conflict: another host that is up has that uuid.
     :returns: the node as the database has it now. Its ``uuid`` may not be the
         one that was reported; use the returned one from then on.
     """
@@ -72,6 +79,8 @@ def report(tx: session.Connection, node: objects.ComputeNode) -> objects.Compute
         known = _find(tx, node)
     if known is None:  # Deleted by an administrator in between.
         raise exceptions.HostNotFound(host=node.host)
+    if known.host != node.host:
+        _check_is_renamed(tx, node, known.host, down_time_s)
     changes = {name: value for name, value in inventory.items() if value != getattr(known, name)}
     if changes:
         changes["updated_at"] = timeutils.utcnow()
@@ -98,6 +107,18 @@ def get(tx: session.Connection, node_uuid: str) -> objects.ComputeNode:
     if row is None:
         raise exceptions.HostNotFound(host=node_uuid)
     return _to_object(row)
+
+
+def _check_is_renamed(
+    tx: session.Connection, node: objects.ComputeNode, old_name: str, down_time_s: float
+) -> None:
+    service = services.get_by_host(tx, old_name, services.COMPUTE_BINARY)
+    if service and services.seen_recently(service.last_seen_up, timeutils.utcnow(), down_time_s):
+        raise exceptions.Conflict(
+            reason=f"Host {node.host} has the identity of host {old_name}, which is up. If it is "
+            f"a copy of that host, delete the file compute_id in its state_path. If {old_name} is "
+            f"its old name, it can start when that has been silent for {down_time_s:.0f} s."
+        )
 
 
 def _find(tx: session.Connection, node: objects.ComputeNode) -> objects.ComputeNode | None:

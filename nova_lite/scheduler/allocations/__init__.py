@@ -24,3 +24,6 @@ class AllocationLedger(typing.Protocol):
 
         Holding nothing is no error.
         """
+
+    def keep_only(self, consumer_uuid: str, node_uuid: str) -> None:
+        """Give back what a consumer holds of other nodes."""

@@ -27,3 +27,11 @@ class LocalLedger:
     def release(self, consumer_uuid: str, node_uuid: str | None = None) -> None:
         """Give back what a consumer holds, everywhere or of one node."""
         self._scope.transact(allocations.release, consumer_uuid, node_uuid)
+
+    def keep_only(self, consumer_uuid: str, node_uuid: str) -> None:
+        """Give back what a consumer holds of other nodes."""
+        with self._scope.read() as connection:
+            held = allocations.get_for_consumer(connection, consumer_uuid)
+        for other in held:
+            if other.node_uuid != node_uuid:
+                self.release(consumer_uuid, other.node_uuid)

@@ -21,7 +21,6 @@ from nova_lite.db.models import api as api_models
 from nova_lite.db.queries import block_devices
 from nova_lite.db.queries import build_requests
 from nova_lite.db.queries import instances
-from nova_lite.db.queries import nodes
 from nova_lite.db.queries import services
 from nova_lite.image import glance
 from nova_lite.rpc import compute
@@ -159,7 +158,7 @@ class Api:
     def node(self, host: str = "host1") -> objects.ComputeNode:
         """What the compute of a host reports."""
         with self.database.api.write() as tx:
-            return nodes.report(tx, hosts.node(host, hypervisor_hostname=host))
+            return hosts.report(tx, hosts.node(host, hypervisor_hostname=host))
 
     def silence(self, host: str) -> None:
         """The host's heartbeat stopped long ago."""

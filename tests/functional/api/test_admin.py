@@ -4,7 +4,7 @@ import pytest
 
 from nova_lite import objects
 from nova_lite.db.queries import instances
-from nova_lite.db.queries import nodes
+from tests.fixtures import hosts
 from tests.functional.api import conftest
 
 
@@ -16,7 +16,7 @@ def node(api: conftest.Api, host: str = "host1") -> objects.ComputeNode:
         vcpus=8, memory_mib=4096, disk_gib=100, host_ip="192.0.2.1",
     )  # fmt: skip
     with api.database.api.write() as tx:
-        return nodes.report(tx, found)
+        return hosts.report(tx, found)
 
 
 def test_services(api: conftest.Api) -> None:

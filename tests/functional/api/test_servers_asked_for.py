@@ -18,11 +18,13 @@ MEMBER = {"X-Roles": "member,reader", "X-Project-Id": "demo"}
 LONG_AGO, FAR_AHEAD = "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 
-def move(api: conftest.Api, server_id: str) -> None:
+def move(api: conftest.Api, server_id: str, **fields: object) -> None:
     """Do what a conductor does first: the same server, in the cell."""
     with api.database.api.read() as tx:
         wish = build_requests.get(tx, server_id)
     assert wish is not None
+    for name, value in fields.items():
+        setattr(wish.instance, name, value)
     with api.database.cell.write() as tx:
         instances.insert(tx, [wish.instance])
         block_devices.add(tx, wish.block_devices.objects)
@@ -137,12 +139,22 @@ def test_filters_see_what_is_asked_for_as_what_is_there(
     assert {name for name, found in by_name.items() if True not in found} == never
 
 
-@pytest.mark.parametrize("query", ["", "&sort_key=display_name&sort_dir=asc", "&sort_key=uuid"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "&sort_key=display_name&sort_dir=asc",
+        "&sort_key=uuid",
+        "&sort_key=launched_on",
+        "&sort_key=display_description",
+    ],
+)
 def test_pages_go_through_both(api: conftest.Api, query: str) -> None:
     """Every server once, however many are still only asked for."""
-    ids = [api.asked_for(name=f"s{n}") for n in range(5)]
-    for server_id in ids[::2]:
-        move(api, server_id)
+    texts = ["x", "", None, "", "y"]
+    ids = [api.asked_for(name=f"s{n}", description=text) for n, text in enumerate(texts)]
+    for number, server_id in enumerate(ids[::2]):
+        move(api, server_id, launched_on=f"host{number}")
     seen: list[str] = []
     marker = ""
     while True:

@@ -15,7 +15,6 @@ from nova_lite.db.models import api
 from nova_lite.db.models import cell
 from nova_lite.db.queries import cells
 from nova_lite.db.queries import listing
-from nova_lite.db.queries import nodes
 from nova_lite.db.queries import purge
 from nova_lite.db.queries import services
 from nova_lite.db.queries import upsert
@@ -65,7 +64,7 @@ def test_first_inventories_at_once_make_one_node(url: str, database: session.Dat
 
     def report(own: session.Database) -> str:
         with own.api.read() as connection:
-            return str(nodes.report(connection, hosts.node("a")).uuid)
+            return str(hosts.report(connection, hosts.node("a")).uuid)
 
     assert len(set(at_once(url, report))) == 1
     assert count(database, api.compute_nodes) == 1
@@ -122,6 +121,71 @@ def test_pages_reach_every_server(database: session.Database, key: str, descends
     assert has_value == sorted(has_value, reverse=descends)
 
 
+@pytest.mark.parametrize("descends", [False, True])
+@pytest.mark.parametrize("key", ["display_name", "display_description"])
+def test_texts_are_in_the_order_of_their_code_points(
+    database: session.Database, key: str, descends: bool
+) -> None:
+    """In that of Python, which puts what is only asked for among what is in the cell;
+    a marker may be of either."""
+    if database.cell.url.get_backend_name() == "postgresql":
+        # The database of the tests may be in the order of the code points itself.
+        with database.cell.write() as tx:
+            of_people = f'ALTER COLUMN {key} TYPE varchar(255) COLLATE "und-x-icu"'
+            tx.execute(sa.text(f"ALTER TABLE instances {of_people}"))
+    texts = ("a", "B", "c", "D", "Ä", "", "a ", "a\t", "é", "€", "B", "b")
+    for text in texts:
+        uuid = servers.add_server(database, deleted=False, terminated_at=None)
+        with database.cell.write() as tx:
+            tx.execute(
+                cell.instances.update().where(cell.instances.c.uuid == uuid).values({key: text})
+            )
+    order = listing.Order(((key, descends),))
+    with database.cell.read() as tx:
+        whole = listing.list_page(tx, [], order, limit=20)
+        assert whole == order.sort(list(whole))
+        assert [getattr(server, key) for server in whole] == sorted(texts, reverse=descends)
+        for number, server in enumerate(whole):
+            rest = whole[number + 1 :]
+            for marker in (server, server.uuid):
+                assert listing.list_page(tx, [], order, limit=20, marker=marker) == rest
+
+
+def test_purge_waits_for_hosts_that_were_not_up_since(database: session.Database) -> None:
+    old, new = datetime.datetime(2026, 5, 30), datetime.datetime(2026, 5, 31)
+    before = datetime.datetime(2026, 6, 1)
+    gone = [
+        servers.add_server(database, deleted=True, terminated_at=at, host=host)
+        for at, host in ((old, "a"), (new, "b"), (new, None))
+    ]
+    servers.add_server(database, deleted=True, terminated_at=new, host="a")
+    servers.add_server(database, deleted=True, terminated_at=before, host="a")
+    servers.add_server(database, deleted=False, terminated_at=None, host="a")
+    swept_until = {"a": new, "c": old}
+    with database.cell.read() as connection:
+        assert purge.deleted_servers(connection, before, 10, swept_until) == gone
+        assert purge.awaited(connection, before, swept_until) == {"a": 1}
+        assert len(purge.deleted_servers(connection, before, 10, {})) == 4
+        assert purge.awaited(connection, before, {}) == {}
+
+
+def test_hosts_that_were_up_long_enough_are_not_waited_for(database: session.Database) -> None:
+    before = datetime.datetime(2026, 6, 1)
+    minute = datetime.timedelta(minutes=1)
+    for host, seen in (("a", before), ("b", before + minute), ("c", None)):
+        hosts.add_host(database, host)
+        with database.api.write() as connection:
+            connection.execute(
+                sa.update(api.services)
+                .where(api.services.c.host == host)
+                .values(last_seen_up=seen)
+            )
+    with database.api.read() as connection:
+        services.report(connection, objects.Service(host="d", binary="nova-conductor"))
+        found = purge.swept_until(connection, before, minute)
+    assert found == {"a": before - minute, "c": datetime.datetime(1970, 1, 1)}
+
+
 def test_purge_removes_deleted_servers_and_nothing_else(database: session.Database) -> None:
     before = datetime.datetime(2026, 6, 1)
     old, new = datetime.datetime(2026, 5, 31), datetime.datetime(2026, 6, 1)
@@ -129,7 +193,7 @@ def test_purge_removes_deleted_servers_and_nothing_else(database: session.Databa
     servers.add_server(database, deleted=True, terminated_at=new)
     servers.add_server(database, deleted=False, terminated_at=None)
     with database.cell.read() as connection:
-        found = purge.deleted_servers(connection, before, 10)
+        found = purge.deleted_servers(connection, before, 10, {})
     assert found == [gone]
     database.api.transact(purge.purge_request_specs, found)
     database.cell.transact(purge.purge_servers, found)

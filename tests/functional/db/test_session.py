@@ -5,11 +5,13 @@ import concurrent.futures
 import pathlib
 import random
 import threading
+import traceback
 
 import pymysql
 import pytest
 import sqlalchemy as sa
 
+from nova_lite import exceptions
 from nova_lite.db import session
 from nova_lite.db.models import api
 from tests.fixtures import databases
@@ -266,3 +268,15 @@ def test_a_new_sqlite_database_may_be_opened_by_many_at_once(tmp_path: pathlib.P
             list(pool.map(touch, scopes))
         for scope in scopes:
             scope.dispose()
+
+
+@pytest.mark.parametrize("option", ["connection", "api_connection"])
+def test_a_url_that_is_wrong_is_named_and_not_shown(option: str) -> None:
+    """It may hold a password, which SQLAlchemy takes for a port here."""
+    conf = databases.conf_of("sqlite://")
+    conf.set_override(option, "mysql+pymysql://nova:secret", group="database")
+    with pytest.raises(exceptions.DatabaseUrlInvalid) as caught:
+        session.Database(conf)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert f"{option} in section [database]" in shown
+    assert "secret" not in shown

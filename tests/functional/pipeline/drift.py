@@ -394,11 +394,18 @@ def _node_of(scene: Scene, host: str) -> str:
     return str(scene.in_api(sa.select(table.c.uuid).where(table.c.host == host)).scalar())
 
 
+def claim(scene: Scene, consumer_uuid: str, host: str) -> None:
+    """What a small server takes of a host."""
+    held = allocations.Resources(1, 64, 1)
+    scene.world.database.api.transact(
+        allocations.claim, consumer_uuid, _node_of(scene, host), held
+    )
+
+
 @seed
 def allocation_of_nobody(scene: Scene) -> None:
     """D24."""
-    held = allocations.Resources(1, 64, 1)
-    scene.world.database.api.transact(allocations.claim, STRANGER, _node_of(scene, "a"), held)
+    claim(scene, STRANGER, "a")
 
 
 @seed
@@ -410,9 +417,7 @@ def allocation_missing(scene: Scene) -> None:
 def allocation_differs(scene: Scene) -> None:
     """D24: it is claimed where the server once was."""
     scene.world.database.api.transact(allocations.release, scene.server_id)
-    scene.world.database.api.transact(
-        allocations.claim, scene.server_id, _node_of(scene, "b"), allocations.Resources(1, 64, 1)
-    )
+    claim(scene, scene.server_id, "b")
 
 
 @seed

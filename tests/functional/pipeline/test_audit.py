@@ -10,6 +10,7 @@ from nova_lite.audit import kinds
 from nova_lite.audit import looks
 from nova_lite.audit import repair
 from nova_lite.audit import report
+from nova_lite.db.queries import allocations
 from nova_lite.db.queries import audit as audit_queries
 from nova_lite.db.queries import operations
 from tests.fixtures import pipeline
@@ -183,6 +184,22 @@ def test_servers_that_are_stopped_or_failed_are_no_drift(scene: drift.Scene) -> 
     assert world.settled(failed)["status"] == "ERROR"
     world.wait(world.is_quiet, "rest")
     assert found_in(world.audit()) == []
+
+
+def test_a_claim_that_comes_when_the_build_has_failed_is_given_back(scene: drift.Scene) -> None:
+    """By a scheduler that was slow: the server is on no host, and holds some of one."""
+    world = scene.world
+    for host in world.hosts.values():
+        host.faults.fail("guests.spawn", exceptions.HypervisorError(reason="no"))
+    failed = world.create(pipeline.bootable(scene.spare_id))
+    assert world.settled(failed)["status"] == "ERROR"
+    world.wait(world.is_quiet, "rest")
+    drift.claim(scene, failed, "a")
+    result = world.audit()
+    assert found_in(result) == ["allocation-differs"]
+    check_repair(world, result, "allocation-differs")
+    with world.database.api.read() as tx:
+        assert allocations.get_for_consumer(tx, failed) == []
 
 
 def test_the_scope(scene: drift.Scene) -> None:

@@ -154,3 +154,17 @@ def test_a_stop_that_reached_nobody_is_sent_again_or_given_up(one_host: pipeline
     one_host.declare_up("a")
     one_host.recover()
     one_host.check()
+
+
+def test_a_copy_of_a_host_does_not_start(world: pipeline.World) -> None:
+    """Its disk was cloned with the file that says who it is."""
+    original, copy = world.hosts["a"], world.hosts["b"]
+    copy.bury()
+    identity = (world.path / "a" / "compute_id").read_text()
+    own = (world.path / "b" / "compute_id").read_text()
+    (world.path / "b" / "compute_id").write_text(identity)
+    with pytest.raises(exceptions.Conflict, match=r"identity of host a.*compute_id"):
+        copy.start()
+    (world.path / "b" / "compute_id").write_text(own)
+    copy.start()
+    assert original.service.driver.host.node_uuid() == identity.strip()

@@ -12,6 +12,7 @@ from nova_lite.cmd import manage
 from nova_lite.db import migrations
 from nova_lite.db import session
 from nova_lite.db.models import api
+from nova_lite.db.queries import instances
 from nova_lite.scheduler.allocations import local
 from nova_lite.scheduler.allocations import Resources
 from tests.fixtures import databases
@@ -121,6 +122,42 @@ def test_purge_goes_on_to_the_end(
     assert "Removed 0 deleted servers" in run("db", "purge", "--before", "2026-01-01")[1]
 
 
+def test_purge_keeps_servers_for_the_hosts_that_do_not_know(
+    run: Run, database: session.Database
+) -> None:
+    """A host that died and comes back removes its guest only if it is told that the
+    server was deleted."""
+    at = datetime.datetime(2025, 1, 1)
+    second, sweep = datetime.timedelta(seconds=1), datetime.timedelta(seconds=60)
+    hosts.add_host(database, "back")
+    hosts.add_host(database, "away")
+    with database.api.write() as tx:
+        tx.execute(
+            sa.update(api.services)
+            .where(api.services.c.host == "away")
+            .values(last_seen_up=at + sweep)
+        )
+    kept = servers.add_server(database, deleted=True, terminated_at=at, host="away")
+    for host, terminated_at in (
+        ("back", at),
+        ("away", at - second),
+        ("no service any more", at),
+        (None, at),
+    ):
+        servers.add_server(database, deleted=True, terminated_at=terminated_at, host=host)
+
+    out = run("db", "purge", "--before", "2026-01-01")[1]
+    assert "Removed 4 deleted servers" in out
+    assert "Kept 1 that away has not been up to clean up" in out
+    with database.cell.read() as tx:
+        assert instances.which_are_deleted(tx, {kept}) == {kept}
+
+    hosts.add_host(database, "away")
+    out = run("db", "purge", "--before", "2026-01-01")[1]
+    assert "Removed 1 deleted servers" in out
+    assert "Kept" not in out
+
+
 def test_purge_needs_a_day_that_is_over(run: Run, database: session.Database) -> None:
     assert "--before is in the future" in run("db", "purge", "--before", "2999-01-01")[2]
     with pytest.raises(SystemExit):
@@ -135,20 +172,28 @@ def test_a_newer_database(run: Run, database: session.Database) -> None:
     assert "install the newer release again" in err
 
 
+@pytest.mark.parametrize("words", [("db", "sync"), ("db", "version"), ("host", "list")])
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
         ("mysql+pymysql://user:secret@127.0.0.1:1/x", "the database does not answer"),
         ("nonsense", "cannot be understood"),
         ("cobol://x", "cannot be understood"),
+        ("mysql+pymysql://nova:secret", "connection in section [database] cannot be understood"),
+        ("mysql+pymysql://nova:secret/x", "cannot be understood"),
+        ("mysql+pymysql://nova:a@secret@127.0.0.1:1/x", "cannot be understood"),
     ],
 )
 def test_databases_that_are_not_there(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], url: str, expected: str
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    url: str,
+    expected: str,
+    words: tuple[str, ...],
 ) -> None:
     file = tmp_path / "x.conf"
     file.write_text(f"[database]\nconnection = {url}\napi_connection = {url}\n")
-    assert manage.main(["--config-file", str(file), "db", "sync"]) == 1
+    assert manage.main(["--config-file", str(file), *words]) == 1
     err = capsys.readouterr().err
     assert expected in err
     assert str(file) in err
@@ -222,6 +267,15 @@ def test_audit_says_what_is_silent(
     assert "cinder-silent" in out
     status, out, _ = run("audit", "--json")
     assert json.loads(out)["counts"] == {"cinder-silent": 1}
+    # Nor is what is narrowed said to be well, and less so what does not exist.
+    hosts.add_host(database, "a")
+    with database.api.write() as tx:
+        tx.execute(sa.update(api.services).values(forced_down=True))
+    status, out, _ = run("audit", "--host", "a")
+    assert (status, "cinder-silent" in out, "host-silent" in out) == (3, True, True)
+    for scope, name in (("--host", "typo"), ("--server", hosts.new_uuid())):
+        status, out, error = run("audit", scope, name)
+        assert (status, out, name in error) == (1, "", True)
 
 
 def test_trace_of_no_server(run: Run, database: session.Database) -> None:

@@ -206,7 +206,7 @@ def test_users_learn_counts_and_administrators_hosts(database: session.Database)
     hosts.add_host(database, "secret-1", memory_mib=512)
     hosts.add_host(database, "secret-2", memory_mib=512)
     with database.api.write() as tx:
-        nodes.report(tx, hosts.node("secret-3"))
+        hosts.report(tx, hosts.node("secret-3"))
     with pytest.raises(exceptions.NoValidHost) as caught:
         select(database, hosts.spec())
     error = caught.value
