@@ -39,10 +39,13 @@ def going_on(what: str) -> collections.abc.Iterator[None]:
     """What is refused for good in the body is left behind, with a line in the log:
     repeating it would keep for ever what can be undone.
 
+    :raises nova_lite.exceptions.OperationSuperseded: it is not ours to undo any more.
     :raises nova_lite.exceptions.NovaLiteError: somebody is away: it can be repeated.
     """
     try:
         yield
+    except exceptions.OperationSuperseded:
+        raise
     except Exception as error:
         if isinstance(error, exceptions.NovaLiteError) and error.is_temporary:
             raise

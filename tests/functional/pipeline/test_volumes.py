@@ -84,20 +84,37 @@ def test_a_guest_that_does_not_let_go_keeps_its_disk(one_host: pipeline.World) -
     one_host.check([volume_id])
 
 
-def test_an_attach_that_cannot_be_undone_stays_visible(one_host: pipeline.World) -> None:
-    """D1: and its user can detach the volume when Cinder is back."""
-    server_id, volume_id = one_host.boot(image=one_host.image()), one_host.volume()
-    faults = one_host.hosts["a"].faults
+def fail_attach(world: pipeline.World, refusal: Exception) -> tuple[str, str]:
+    """An attach that fails, and whose undo meets with ``refusal``; server and volume."""
+    server_id, volume_id = world.boot(image=world.image()), world.volume()
+    faults = world.hosts["a"].faults
     faults.fail("volumes.plug", exceptions.HypervisorError(reason="no"))
-    faults.fail("cinder.delete_attachment", FAILURE)
-    one_host.attach(server_id, volume_id)
-    one_host.wait(lambda: "cinder.delete_attachment" in faults.calls, "the undo")
-    one_host.wait(one_host.is_quiet, "the end of it")
+    faults.fail("cinder.delete_attachment", refusal)
+    world.attach(server_id, volume_id)
+    world.wait(lambda: "cinder.delete_attachment" in faults.calls, "the undo")
+    world.wait(lambda: not any(world.active().values()), "the end of it")
     path = f"/servers/{server_id}/os-volume_attachments"
-    assert len(one_host.nova("GET", path)["volumeAttachments"]) == 1
+    assert len(world.nova("GET", path)["volumeAttachments"]) == 1
     faults.clear()
+    return server_id, volume_id
+
+
+def test_an_attach_that_cinder_does_not_undo_stays_visible(one_host: pipeline.World) -> None:
+    """D1: and its user can detach the volume."""
+    refusal = exceptions.RemoteConflict(service="Cinder", reason="a test wants it")
+    server_id, volume_id = fail_attach(one_host, refusal)
+    one_host.wait(one_host.is_quiet, "the end of it")
     one_host.detach(server_id, volume_id)
     one_host.wait(lambda: one_host.volume_status(volume_id) == "available", "the detach")
+    one_host.check([volume_id])
+
+
+def test_an_attach_that_cannot_be_undone_now_is_undone_later(one_host: pipeline.World) -> None:
+    """Its user need not do anything when Cinder is back."""
+    server_id, volume_id = fail_attach(one_host, FAILURE)
+    one_host.recover()
+    assert one_host.device(server_id, volume_id) is None
+    assert one_host.volume_status(volume_id) == "available"
     one_host.check([volume_id])
 
 
